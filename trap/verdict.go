@@ -80,8 +80,8 @@ type Wait struct {
 
 // Receive takes one message from the surrogate FD, as recvmsg(2) run in the
 // task would: the payload goes to the task's own iovec array at IOV (address
-// and count; count 0 for a message of no interest), and with Rights a
-// descriptor that comes along (SCM_RIGHTS) is installed, close-on-exec if
+// and count), or to the BufLen bytes at Buf if IOVLen is 0 (both 0 for a
+// message of no interest), and with Rights a descriptor that comes along (SCM_RIGHTS) is installed, close-on-exec if
 // CloseOnExec. Flags are recvmsg's; with MSG_DONTWAIT the run never blocks.
 // Without it the kernel blocks natively, with EAGAIN, EINTR and restarts as
 // Linux gives them for the original call.
@@ -98,6 +98,8 @@ type Receive struct {
 	FD          int32
 	IOV         uint64
 	IOVLen      uint64
+	Buf         uint64
+	BufLen      uint64
 	Flags       int
 	Rights      bool
 	CloseOnExec bool
