@@ -1,0 +1,2 @@
+// Package link joins two netstacks in one process.
+package link

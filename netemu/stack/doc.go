@@ -1,0 +1,2 @@
+// Package stack wraps gVisor's netstack.
+package stack
