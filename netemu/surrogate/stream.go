@@ -1,0 +1,256 @@
+package surrogate
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// fillerChunk is one write of filler: an AF_UNIX stream skb carries at most
+	// 32 KiB beyond its head (UNIX_SKB_FRAGS_SZ, net/unix/af_unix.c).
+	fillerChunk = 32 << 10
+	// maxFillerChunks bounds the filling; unix_writable() wants a quarter of
+	// the send buffer used, which two chunks do at the default
+	// net.core.wmem_default (212992) and 64 at any up to 8 MiB.
+	maxFillerChunks = 64
+)
+
+// Stream is the supervisor's end of a stream surrogate.
+//
+//	connecting → open (Open) → [write half closed (CloseWrite)] → closed (Close, Reset)
+type Stream struct {
+	f  *os.File
+	rc syscall.RawConn
+
+	mu sync.Mutex
+	// ghost counts the bytes at the head of S's queue that are not the task's
+	// data or were delivered already: the filler, later exactly one.
+	ghost  int
+	opened bool
+}
+
+// ErrReset ends [Stream.Next] when T was closed with unread data.
+var ErrReset = errors.New("surrogate closed with unread data")
+
+// ErrHangup ends [Stream.Next] when every copy of T is closed; io.EOF when
+// only T's write half was shut down.
+var ErrHangup = errors.New("surrogate closed")
+
+// NewConnecting makes a stream surrogate whose T polls not writable until Open.
+func NewConnecting(nonblock bool) (*Stream, Pair, error) { return newStream(nonblock, fill) }
+
+// NewOpen makes a stream surrogate that is open from the start, as accept(2)
+// returns one. T is blocking.
+func NewOpen() (*Stream, Pair, error) {
+	s, p, err := newStream(false, func(t int) (int, error) {
+		return unix.SendmsgN(t, []byte{0}, nil, nil, unix.MSG_DONTWAIT)
+	})
+	if err == nil {
+		s.opened = true
+	}
+	return s, p, err
+}
+
+func newStream(nonblock bool, prepare func(t int) (int, error)) (*Stream, Pair, error) {
+	p, err := newPair(unix.SOCK_STREAM, nonblock)
+	if err != nil {
+		return nil, Pair{}, err
+	}
+	s := &Stream{f: os.NewFile(uintptr(p.S), "surrogate")}
+	if s.ghost, err = prepare(p.T); err == nil {
+		s.rc, err = s.f.SyscallConn()
+	}
+	if err != nil {
+		s.f.Close()
+		unix.Close(p.T)
+		return nil, Pair{}, os.NewSyscallError("surrogate", err)
+	}
+	return s, p, nil
+}
+
+// fill sends filler from t until it polls not writable.
+func fill(t int) (int, error) {
+	chunk := make([]byte, fillerChunk)
+	sent := 0
+	for range maxFillerChunks {
+		n, err := unix.SendmsgN(t, chunk, nil, nil, unix.MSG_DONTWAIT)
+		sent += n
+		if err != nil {
+			return sent, err
+		}
+		if pollNow(t, unix.POLLOUT) == 0 {
+			return sent, nil
+		}
+	}
+	return sent, unix.ENOBUFS
+}
+
+// pollNow is the poll(2) state of fd, without waiting.
+func pollNow(fd int, events int16) int16 {
+	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
+	for {
+		if _, err := unix.Poll(p, 0); err != unix.EINTR {
+			return p[0].Revents
+		}
+	}
+}
+
+// Open reads the filler away but for one byte: T becomes writable, with an
+// edge. Bytes that T sends from now on are returned by Next.
+func (s *Stream) Open() {
+	s.control(func(fd int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		junk := make([]byte, fillerChunk)
+		for s.ghost > 1 {
+			n, err := recv(fd, junk[:min(s.ghost-1, len(junk))], 0)
+			if err != nil {
+				break
+			}
+			s.ghost -= n
+		}
+		s.opened = true
+	})
+}
+
+// Next waits until the task has sent something and returns it, in buf (of at
+// least 2 bytes). It ends with io.EOF, ErrHangup or ErrReset; all data comes
+// before the end. os.ErrClosed: the Stream was closed. One caller at a time.
+func (s *Stream) Next(buf []byte) (data []byte, err error) {
+	werr := s.rc.Read(func(fd uintptr) bool {
+		var done bool
+		data, done, err = s.take(int(fd), buf)
+		return done
+	})
+	if werr != nil {
+		return nil, os.ErrClosed
+	}
+	return data, err
+}
+
+// take is one look at the queue. The poll comes before the count, so that
+// nothing that was sent before a hang-up is missed.
+func (s *Stream) take(fd int, buf []byte) (data []byte, done bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	revents := pollNow(fd, unix.POLLRDHUP)
+	queued, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+	if err != nil {
+		return nil, true, err
+	}
+	if s.opened && queued > s.ghost {
+		data, err = s.consume(fd, buf, queued)
+		return data, true, err
+	}
+	if revents&unix.POLLHUP != 0 {
+		if e, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); e != 0 {
+			return nil, true, ErrReset
+		}
+		return nil, true, ErrHangup
+	}
+	if revents&unix.POLLRDHUP != 0 {
+		return nil, true, io.EOF
+	}
+	return nil, false, nil
+}
+
+// consume reads what fits into buf but leaves the last byte queued, having
+// looked at it: the new ghost.
+func (s *Stream) consume(fd int, buf []byte, queued int) ([]byte, error) {
+	n := 0
+	var err error
+	if k := min(queued, len(buf)) - 1; k > 0 {
+		if n, err = recv(fd, buf[:k], 0); err != nil {
+			return nil, err
+		}
+	}
+	if _, err = recv(fd, buf[n:n+1], unix.MSG_PEEK); err != nil {
+		return nil, err
+	}
+	data := buf[s.ghost : n+1]
+	s.ghost = 1
+	return data, nil
+}
+
+func recv(fd int, p []byte, flags int) (int, error) {
+	for {
+		n, _, err := unix.Recvfrom(fd, p, flags|unix.MSG_DONTWAIT)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// Write hands p to the task without waiting. EAGAIN: T's queue is full, see
+// WaitWritable. EPIPE: T is closed.
+func (s *Stream) Write(p []byte) (n int, err error) {
+	err = unix.EBADF
+	s.control(func(fd int) {
+		n, err = unix.SendmsgN(fd, p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	})
+	return max(n, 0), err
+}
+
+// WaitWritable waits until T's queue has room or T is closed.
+func (s *Stream) WaitWritable() error {
+	return s.rc.Write(func(fd uintptr) bool { return pollNow(int(fd), unix.POLLOUT) != 0 })
+}
+
+// Unread is the number of bytes that T has sent and Next has not returned.
+func (s *Stream) Unread() (n int) {
+	s.control(func(fd int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if queued, err := unix.IoctlGetInt(fd, unix.SIOCINQ); err == nil {
+			n = max(queued-s.ghost, 0)
+		}
+	})
+	return n
+}
+
+// SendFile queues descriptor file on T as one byte with SCM_RIGHTS: the form in
+// which a listener's T hands out connections.
+func (s *Stream) SendFile(file int) (err error) {
+	err = unix.EBADF
+	s.control(func(fd int) {
+		_, err = unix.SendmsgN(fd, []byte{0}, unix.UnixRights(file), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	})
+	return err
+}
+
+// CloseWrite lets T read an end of file after what is queued.
+func (s *Stream) CloseWrite() {
+	s.control(func(fd int) { unix.Shutdown(fd, unix.SHUT_WR) })
+}
+
+// Close ends the surrogate in order: T reads what is queued, then an end of
+// file, and its writes fail with EPIPE.
+func (s *Stream) Close() {
+	s.control(func(fd int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		junk := make([]byte, fillerChunk)
+		for {
+			if n, err := recv(fd, junk, 0); n <= 0 || err != nil {
+				return
+			}
+		}
+	})
+	s.f.Close()
+}
+
+// Reset ends the surrogate with an error: T reads what is queued, then gets
+// ECONNRESET once, then an end of file.
+func (s *Stream) Reset() { s.f.Close() }
+
+func (s *Stream) control(f func(fd int)) {
+	if s.rc == nil {
+		return
+	}
+	_ = s.rc.Control(func(fd uintptr) { f(int(fd)) })
+}

@@ -1,0 +1,253 @@
+package surrogate
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"math/rand"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func connecting(t *testing.T) (*Stream, int) {
+	t.Helper()
+	s, p, err := NewConnecting(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, p.T
+}
+
+func TestConnectingPollsNotWritableUntilOpen(t *testing.T) {
+	s, T := connecting(t)
+	defer s.Close()
+	defer unix.Close(T)
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(ep)
+	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, T, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLET}); err != nil {
+		t.Fatal(err)
+	}
+	events := make([]unix.EpollEvent, 4)
+	if n, _ := unix.EpollWait(ep, events, 0); n != 0 {
+		t.Fatalf("connecting surrogate is ready: %#x", events[0].Events)
+	}
+	s.Open()
+	if n, _ := unix.EpollWait(ep, events, 0); n != 1 || events[0].Events != unix.EPOLLOUT {
+		t.Fatalf("after Open: %d events, %#x", n, events[0].Events)
+	}
+}
+
+func TestStreamBytesAndEnds(t *testing.T) {
+	for _, end := range []struct {
+		name  string
+		close func(T int)
+		want  error
+	}{
+		{"shutdown", func(T int) { unix.Shutdown(T, unix.SHUT_WR) }, io.EOF},
+		{"close", func(T int) { unix.Close(T) }, ErrHangup},
+	} {
+		t.Run(end.name, func(t *testing.T) {
+			s, T := connecting(t)
+			defer s.Close()
+			s.Open()
+			sent := sha256.New()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				r := rand.New(rand.NewSource(1))
+				_ = unix.SetNonblock(T, false)
+				for range 2000 {
+					b := make([]byte, 1+r.Intn(40000))
+					r.Read(b)
+					sent.Write(b)
+					for len(b) > 0 {
+						n, err := unix.Write(T, b)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						b = b[n:]
+					}
+				}
+				end.close(T)
+			}()
+			got := sha256.New()
+			buf := make([]byte, 65536)
+			for {
+				data, err := s.Next(buf)
+				got.Write(data)
+				if err != nil {
+					if !errors.Is(err, end.want) {
+						t.Fatalf("end = %v, want %v", err, end.want)
+					}
+					break
+				}
+				if len(data) == 0 {
+					t.Fatal("Next returned nothing")
+				}
+			}
+			<-done
+			if !bytes.Equal(sent.Sum(nil), got.Sum(nil)) {
+				t.Fatal("bytes differ")
+			}
+			if end.want == io.EOF {
+				unix.Close(T)
+			}
+		})
+	}
+}
+
+func TestCloseWithUnreadDataIsReset(t *testing.T) {
+	s, T := connecting(t)
+	defer s.Close()
+	s.Open()
+	if n, err := s.Write([]byte("unread")); n != 6 || err != nil {
+		t.Fatal(n, err)
+	}
+	unix.Close(T)
+	if _, err := s.Next(make([]byte, 16)); !errors.Is(err, ErrReset) {
+		t.Fatalf("Next = %v, want ErrReset", err)
+	}
+}
+
+func TestResetReachesANativeRead(t *testing.T) {
+	for _, wrote := range []bool{false, true} {
+		s, T := connecting(t)
+		s.Open()
+		if wrote {
+			if _, err := unix.Write(T, []byte("request")); err != nil {
+				t.Fatal(err)
+			}
+			if d, err := s.Next(make([]byte, 64)); string(d) != "request" || err != nil {
+				t.Fatalf("%q %v", d, err)
+			}
+		}
+		if _, err := s.Write([]byte("part")); err != nil {
+			t.Fatal(err)
+		}
+		s.Reset()
+		buf := make([]byte, 16)
+		if n, err := unix.Read(T, buf); n != 4 || err != nil {
+			t.Fatalf("data before the reset: %d %v", n, err)
+		}
+		if _, err := unix.Read(T, buf); err != unix.ECONNRESET {
+			t.Fatalf("read = %v, want ECONNRESET (wrote %v)", err, wrote)
+		}
+		if n, err := unix.Read(T, buf); n != 0 || err != nil {
+			t.Fatalf("then %d %v, want end of file", n, err)
+		}
+		unix.Close(T)
+	}
+}
+
+func TestCloseIsOrderly(t *testing.T) {
+	s, T := connecting(t)
+	defer unix.Close(T)
+	s.Open()
+	s.Close()
+	if n, err := unix.Read(T, make([]byte, 4)); n != 0 || err != nil {
+		t.Fatalf("read = %d, %v", n, err)
+	}
+	if _, err := s.Next(make([]byte, 4)); !errors.Is(err, os.ErrClosed) {
+		t.Fatalf("Next after Close = %v", err)
+	}
+}
+
+func datagram(t *testing.T) (*Datagram[int], int) {
+	t.Helper()
+	d, p, err := NewDatagram[int](true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, p.T
+}
+
+func TestOldestFollowsNativeReads(t *testing.T) {
+	d, T := datagram(t)
+	defer d.Close()
+	defer unix.Close(T)
+	sizes := []int{0, 1, 100, 1472, 9000, 30000, 65507}
+	pushed, read := 0, 0
+	r := rand.New(rand.NewSource(2))
+	buf := make([]byte, MaxDatagram)
+	for range 3000 {
+		if r.Intn(2) == 0 {
+			if errno := d.Push(make([]byte, sizes[r.Intn(len(sizes))]), pushed); errno == 0 {
+				pushed++
+			} else if errno != unix.EAGAIN {
+				t.Fatal(errno)
+			}
+		} else if _, _, err := unix.Recvfrom(T, buf, unix.MSG_DONTWAIT); err == nil {
+			read++
+		}
+		meta, ok := d.Oldest()
+		if ok != (pushed > read) || ok && meta != read {
+			t.Fatalf("oldest = %d %v with %d pushed and %d read", meta, ok, pushed, read)
+		}
+	}
+}
+
+func TestRaise(t *testing.T) {
+	d, T := datagram(t)
+	defer d.Close()
+	if errno := d.Push([]byte("kept"), 1); errno != 0 {
+		t.Fatal(errno)
+	}
+	if _, err := unix.Write(T, []byte("sent before")); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if errno := d.Raise(); errno != 0 {
+			t.Fatal(errno)
+		}
+		if pollNow(T, 0)&unix.POLLERR == 0 {
+			t.Fatal("no POLLERR")
+		}
+		if _, _, err := unix.Recvfrom(T, make([]byte, 8), unix.MSG_DONTWAIT); err != unix.ECONNRESET {
+			t.Fatalf("recv = %v", err)
+		}
+		if pollNow(T, 0)&unix.POLLERR != 0 {
+			t.Fatal("POLLERR stays")
+		}
+	}
+	buf := make([]byte, 64)
+	if n, _, err := unix.Recvfrom(T, buf, unix.MSG_DONTWAIT); string(buf[:max(n, 0)]) != "kept" {
+		t.Fatalf("%q %v", buf[:max(n, 0)], err)
+	}
+	if n, err := d.Next(buf); string(buf[:n]) != "sent before" {
+		t.Fatalf("%q %v", buf[:n], err)
+	}
+	if _, err := unix.Write(T, []byte("after")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := d.Next(buf); string(buf[:n]) != "after" {
+		t.Fatalf("%q %v", buf[:n], err)
+	}
+	unix.Close(T)
+}
+
+func TestAlive(t *testing.T) {
+	d, T := datagram(t)
+	defer d.Close()
+	dup, err := unix.Dup(T)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(T)
+	if !d.Alive() {
+		t.Fatal("dead while a copy is open")
+	}
+	unix.Close(dup)
+	if d.Alive() {
+		t.Fatal("alive after the last close")
+	}
+	if errno := d.Push([]byte("x"), 0); errno != unix.ECONNREFUSED {
+		t.Fatalf("Push = %v", errno)
+	}
+}
