@@ -1,0 +1,56 @@
+# netbox: build, test and show it. `make demo` and `make test` are meant to be
+# the first two commands on a fresh machine with Go, make and git.
+
+PREFIX   ?= /usr/local
+FUZZTIME ?= 30s
+VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
+
+# A clone that belongs to another user must build: git refuses to tell its
+# version then, so it comes by VERSION alone.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+export FUZZTIME
+
+# Go wants a place for its caches, also where HOME is not set.
+ifeq ($(HOME),)
+export HOME := $(CURDIR)/build/home
+endif
+
+# Packages build and test in parallel; the end-to-end ones among them wait for
+# the network more than they compute. The timeout is a package's.
+TESTFLAGS ?= -timeout 10m
+
+.PHONY: build install demo test race fuzz bench lint deps deps-demo clean
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/netbox ./cmd/netbox-icmp
+
+install: build
+	scripts/install $(PREFIX)
+
+demo: deps-demo build
+	scripts/capability bin/netbox-icmp
+	scripts/demo
+
+test: deps build lint
+	go test $(TESTFLAGS) ./...
+
+race: deps build
+	go test -race -timeout 20m ./...
+
+fuzz:
+	scripts/fuzz
+
+bench: deps build
+	go run ./test/bench -o docs/bench.md
+
+lint:
+	scripts/lint
+
+deps:
+	@scripts/deps test
+
+deps-demo:
+	@scripts/deps demo
+
+clean:
+	rm -rf bin build

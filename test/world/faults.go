@@ -1,0 +1,90 @@
+package world
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// IgnoreEcho makes the far host's kernel drop, or again answer, every IPv4
+// and IPv6 echo request.
+func (w *World) IgnoreEcho(on bool) error {
+	value := "0"
+	if on {
+		value = "1"
+	}
+	return w.Far.Run("sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all="+value, "net.ipv6.icmp.echo_ignore_all="+value)
+}
+
+// Drop makes the router drop silently, or again forward, what goes to a.
+func (w *World) Drop(a netip.Addr, on bool) error {
+	return w.route("blackhole", a, on)
+}
+
+// Reject makes the router answer "host unreachable", or again forward, what
+// goes to a.
+func (w *World) Reject(a netip.Addr, on bool) error {
+	return w.route("unreachable", a, on)
+}
+
+func (w *World) route(kind string, a netip.Addr, on bool) error {
+	verb := "del"
+	if on {
+		verb = "add"
+	}
+	return w.Router.Run("ip", "route", verb, kind, netip.PrefixFrom(a, a.BitLen()).String())
+}
+
+// EchoRequests is how many ICMP and ICMPv6 echo requests the host's kernel
+// has received.
+func (n *Namespace) EchoRequests() (v4, v6 uint64, err error) {
+	var snmp, snmp6 []byte
+	err = n.Do(func() (err error) {
+		snmp, err = os.ReadFile("/proc/thread-self/net/snmp")
+		if err != nil {
+			return err
+		}
+		snmp6, err = os.ReadFile("/proc/thread-self/net/snmp6")
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	v4, err = tableCounter(string(snmp), "Icmp:", "InEchos")
+	if err != nil {
+		return 0, 0, err
+	}
+	v6, err = lineCounter(string(snmp6), "Icmp6InEchos")
+	return v4, v6, err
+}
+
+// tableCounter reads a counter of /proc/net/snmp: a line of names and a line
+// of values, both with the same first word.
+func tableCounter(text, table, name string) (uint64, error) {
+	column := -1
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if fields[0] != table {
+			continue
+		}
+		if column >= 0 {
+			return strconv.ParseUint(fields[column], 10, 64)
+		}
+		column = slices.Index(fields, name)
+	}
+	return 0, fmt.Errorf("/proc/net/snmp has no %s %s", table, name)
+}
+
+// lineCounter reads a counter of /proc/net/snmp6: a name and a value a line.
+func lineCounter(text, name string) (uint64, error) {
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if fields[0] == name {
+			return strconv.ParseUint(fields[1], 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("/proc/net/snmp6 has no %s", name)
+}
