@@ -1,0 +1,129 @@
+package abi
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// Sizes of the arguments of the multicast options, in bytes: struct in_addr,
+// ip_mreq, ip_mreqn, ip_mreq_source (<linux/in.h>), ipv6_mreq
+// (<linux/in6.h>), group_req and group_source_req (<linux/in.h>).
+const (
+	SizeofInAddr         = 4
+	SizeofIPMreq         = 8
+	SizeofIPMreqn        = 12
+	SizeofIPMreqSource   = 12
+	SizeofIPv6Mreq       = 20
+	SizeofGroupReq       = 136
+	SizeofGroupSourceReq = 264
+)
+
+// Offsets of the addresses in struct group_req and group_source_req.
+const (
+	offsetGroupReqGroup  = 8
+	offsetGroupReqSource = 136
+)
+
+// Membership says which group to join or leave (or which source to block) and
+// where: by interface index, or for IPv4 by a local address of the interface.
+// What an option does not tell is 0 or invalid.
+type Membership struct {
+	Group  netip.Addr
+	Source netip.Addr
+	Local  netip.Addr
+	NIC    int32
+}
+
+// ParseInAddr decodes a struct in_addr. EINVAL: b is shorter.
+func ParseInAddr(b []byte) (netip.Addr, unix.Errno) {
+	if len(b) < SizeofInAddr {
+		return netip.Addr{}, unix.EINVAL
+	}
+	return netip.AddrFrom4([4]byte(b)), 0
+}
+
+// ParseIPMreq decodes the argument of IP_ADD_MEMBERSHIP and
+// IP_DROP_MEMBERSHIP: a struct ip_mreqn if b is long enough for one, else a
+// struct ip_mreq (net/ipv4/ip_sockglue.c). EINVAL: shorter than both.
+func ParseIPMreq(b []byte) (Membership, unix.Errno) {
+	if len(b) < SizeofIPMreq {
+		return Membership{}, unix.EINVAL
+	}
+	m := Membership{Group: netip.AddrFrom4([4]byte(b)), Local: netip.AddrFrom4([4]byte(b[4:]))}
+	if len(b) >= SizeofIPMreqn {
+		m.NIC = int32(binary.NativeEndian.Uint32(b[8:]))
+	}
+	return m, 0
+}
+
+// ParseMulticastInterface decodes the argument of IP_MULTICAST_IF, of which
+// only Local and NIC count: struct ip_mreqn, ip_mreq or in_addr, by the length
+// of b (net/ipv4/ip_sockglue.c). EINVAL: shorter than all.
+func ParseMulticastInterface(b []byte) (Membership, unix.Errno) {
+	if len(b) >= SizeofIPMreq {
+		return ParseIPMreq(b)
+	}
+	local, errno := ParseInAddr(b)
+	return Membership{Local: local}, errno
+}
+
+// ParseIPMreqSource decodes a struct ip_mreq_source. EINVAL: b has another
+// length (net/ipv4/ip_sockglue.c).
+func ParseIPMreqSource(b []byte) (Membership, unix.Errno) {
+	if len(b) != SizeofIPMreqSource {
+		return Membership{}, unix.EINVAL
+	}
+	return Membership{
+		Group:  netip.AddrFrom4([4]byte(b)),
+		Local:  netip.AddrFrom4([4]byte(b[4:])),
+		Source: netip.AddrFrom4([4]byte(b[8:])),
+	}, 0
+}
+
+// ParseIPv6Mreq decodes a struct ipv6_mreq. EINVAL: b is shorter.
+func ParseIPv6Mreq(b []byte) (Membership, unix.Errno) {
+	if len(b) < SizeofIPv6Mreq {
+		return Membership{}, unix.EINVAL
+	}
+	return Membership{
+		Group: netip.AddrFrom16([16]byte(b)),
+		NIC:   int32(binary.NativeEndian.Uint32(b[16:])),
+	}, 0
+}
+
+// ParseGroupReq decodes a struct group_req (MCAST_JOIN_GROUP,
+// MCAST_LEAVE_GROUP). EINVAL: b is shorter. EADDRNOTAVAIL: the group is
+// neither an AF_INET nor an AF_INET6 address.
+func ParseGroupReq(b []byte) (Membership, unix.Errno) {
+	if len(b) < SizeofGroupReq {
+		return Membership{}, unix.EINVAL
+	}
+	m := Membership{NIC: int32(binary.NativeEndian.Uint32(b))}
+	var errno unix.Errno
+	m.Group, errno = parseGroupAddress(b[offsetGroupReqGroup:])
+	return m, errno
+}
+
+// ParseGroupSourceReq decodes a struct group_source_req
+// (MCAST_JOIN_SOURCE_GROUP and its kin); errors as [ParseGroupReq].
+func ParseGroupSourceReq(b []byte) (Membership, unix.Errno) {
+	if len(b) < SizeofGroupSourceReq {
+		return Membership{}, unix.EINVAL
+	}
+	m, errno := ParseGroupReq(b)
+	if errno != 0 {
+		return m, errno
+	}
+	m.Source, errno = parseGroupAddress(b[offsetGroupReqSource:])
+	return m, errno
+}
+
+func parseGroupAddress(b []byte) (netip.Addr, unix.Errno) {
+	sa, errno := ParseSockaddr(b)
+	if errno != 0 || !sa.Addr.IsValid() {
+		return netip.Addr{}, unix.EADDRNOTAVAIL
+	}
+	return sa.Addr.Addr(), 0
+}
