@@ -1,0 +1,127 @@
+package bed
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/test/world"
+)
+
+// Path is the PATH of the programs under test: the distribution's own, so that
+// a developer's python or node from elsewhere does not take part.
+const Path = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Root is the repository's top folder.
+func Root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+}
+
+// Binaries are netbox and its ICMP helper, in a folder that every user may
+// enter.
+type Binaries struct {
+	Dir    string
+	Netbox string
+	Helper string
+	// Capable says that the helper has cap_net_raw by its file.
+	Capable bool
+}
+
+var built struct {
+	sync.Once
+	Binaries
+	err error
+}
+
+// Build builds netbox once for this test process.
+func Build(t testing.TB) *Binaries {
+	t.Helper()
+	built.Do(func() { built.Binaries, built.err = build() })
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return &built.Binaries
+}
+
+// Remove deletes what Build made, for TestMain's end.
+func Remove() {
+	if built.Dir != "" {
+		os.RemoveAll(built.Dir)
+	}
+}
+
+func build() (Binaries, error) {
+	dir, err := PublicDir("netbox-test-bin-", 0o755)
+	if err != nil {
+		return Binaries{}, err
+	}
+	b := Binaries{Dir: dir, Netbox: filepath.Join(dir, "netbox"), Helper: filepath.Join(dir, "netbox-icmp")}
+	err = GoBuild(dir+"/", "./cmd/netbox", "./cmd/netbox-icmp")
+	if err != nil {
+		os.RemoveAll(dir)
+		return Binaries{}, err
+	}
+	b.Capable = exec.Command("setcap", "cap_net_raw+ep", b.Helper).Run() == nil && !nosuid(dir)
+	return b, nil
+}
+
+// PublicDir makes a scratch folder that any user may enter. /var/tmp and not
+// /tmp: Debian 13 mounts the latter nosuid, where file capabilities are void.
+func PublicDir(pattern string, mode os.FileMode) (string, error) {
+	dir, err := os.MkdirTemp("/var/tmp", pattern)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, mode)
+}
+
+// GoBuild builds packages of this module statically to out.
+func GoBuild(out string, packages ...string) error {
+	args := append([]string{"build", "-buildvcs=false", "-o", out}, packages...)
+	cmd := exec.Command("go", args...)
+	cmd.Dir = Root()
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("go build %v: %w\n%s", packages, err, text)
+	}
+	return nil
+}
+
+// CBuild builds a C file statically with compiler cc to out.
+func CBuild(cc, out, file string) error {
+	text, err := exec.Command(cc, "-O2", "-Wall", "-static", "-o", out, file).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", cc, file, err, text)
+	}
+	return nil
+}
+
+func nosuid(dir string) bool {
+	var fs unix.Statfs_t
+	err := unix.Statfs(dir, &fs)
+	return err != nil || fs.Flags&unix.ST_NOSUID != 0
+}
+
+// Need skips the test when one of the programs is not installed. `make deps`
+// installs them all.
+func Need(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		found := false
+		for _, dir := range filepath.SplitList(Path) {
+			_, err := os.Stat(filepath.Join(dir, p))
+			found = found || err == nil
+		}
+		if !found {
+			world.Skip(t, "%s is not installed: make deps", p)
+		}
+	}
+}

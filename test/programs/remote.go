@@ -1,0 +1,96 @@
+package programs
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"netbox/test/world"
+)
+
+var remoteRows = []Row{
+	{"ssh", []string{"ssh", "sshd", "ssh-keygen"}, runSSH},
+}
+
+// runSSH runs the client against a real sshd on the other host.
+func runSSH(t *testing.T, s *Site) {
+	if world.InUserNamespace() {
+		world.Skip(t, "sshd needs the uid of its privilege separation, and this user namespace has but one")
+	}
+	port := freePort()
+	key := filepath.Join(s.Dir, "key")
+	hostKey := filepath.Join(s.Dir, "host-key")
+	for _, path := range []string{key, hostKey} {
+		out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path).CombinedOutput()
+		if err != nil {
+			t.Fatalf("ssh-keygen: %v\n%s", err, out)
+		}
+	}
+	public, err := os.ReadFile(key + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.own(t, key)
+	known := s.file(t, "known-hosts", knownHosts(t, hostKey+".pub", s, port), 0o644)
+	s.startSSHD(t, port, hostKey, string(public))
+	s.dial(t, netip.AddrPortFrom(s.Serve4, port)).Close()
+
+	for _, f := range s.families() {
+		s.feed(t, func(out string) bool { return out == line+"\nfrom sshd\n" },
+			"ssh", "-F", "none", "-i", key, "-o", "BatchMode=yes", "-o", "UserKnownHostsFile="+known,
+			"-p", fmt.Sprint(port), "root@"+f.far.String(), "cat; echo from sshd")
+	}
+}
+
+func knownHosts(t *testing.T, publicFile string, s *Site, port uint16) string {
+	t.Helper()
+	public, err := os.ReadFile(publicFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hosts strings.Builder
+	for _, f := range s.families() {
+		fmt.Fprintf(&hosts, "[%v]:%d %s", f.far, port, public)
+	}
+	return hosts.String()
+}
+
+// startSSHD starts sshd with accounts of its own making: on the machine, root
+// may be locked, and /run/sshd missing.
+func (s *Site) startSSHD(t *testing.T, port uint16, hostKey, authorized string) {
+	t.Helper()
+	keys := filepath.Join(s.Dir, "authorized")
+	err := os.WriteFile(keys, []byte(authorized), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, content := range map[string]string{
+		"/etc/passwd": "root:x:0:0::/:/bin/sh\nsshd:x:101:65534::/run/sshd:/usr/sbin/nologin\n",
+		"/etc/shadow": "root:*:1::::::\nsshd:*:1::::::\n",
+	} {
+		err = s.Outside.SetFile(path, content)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	err = s.Outside.Run("sh", "-ec", "mount -t tmpfs tmpfs /run; mkdir -m 755 /run/sshd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := s.file(t, "sshd.conf", fmt.Sprintf(`
+Port %d
+ListenAddress %v
+ListenAddress %v
+HostKey %s
+AuthorizedKeysFile %s
+StrictModes no
+UsePAM no
+PermitRootLogin yes
+PidFile none
+`, port, s.Serve4, s.Serve6, hostKey, keys), 0o644)
+	s.startOutside(t, "/usr/sbin/sshd", "-D", "-e", "-f", config)
+}
