@@ -67,11 +67,17 @@ type step struct {
 
 func (w *World) join() error {
 	pid := func(n *Namespace) string { return fmt.Sprint(n.holder.Process.Pid) }
-	steps := []step{
+	var steps []step
+	for _, n := range []*Namespace{w.Near, w.Router, w.Far} {
+		// Duplicate address detection keeps a new link's own address unusable,
+		// and so neighbour discovery silent, for a second or two.
+		steps = append(steps, step{n, []string{"sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0"}})
+	}
+	steps = append(steps, []step{
 		{w.Router, []string{"ip", "link", "add", "to-near", "type", "veth", "peer", "name", "eth0", "netns", pid(w.Near)}},
 		{w.Router, []string{"ip", "link", "add", "to-far", "type", "veth", "peer", "name", "eth0", "netns", pid(w.Far)}},
 		{w.Router, []string{"sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"}},
-	}
+	}...)
 	steps = append(steps, interfaceSteps(w.Near, "eth0", Near4.String(), Near6.String())...)
 	steps = append(steps, interfaceSteps(w.Router, "to-near", Router4.String(), Router6.String())...)
 	steps = append(steps, interfaceSteps(w.Router, "to-far", routerFar4, routerFar6)...)
@@ -82,7 +88,7 @@ func (w *World) join() error {
 	steps = append(steps, routes(w.Far, "192.0.2.0/24", routerFar4, "2001:db8:1::/64", routerFar6)...)
 	for _, a := range append([]netip.Addr{Far4, Far6, Resolver4}, Public...) {
 		prefix := netip.PrefixFrom(a, a.BitLen()).String()
-		steps = append(steps, step{w.Far, []string{"ip", "addr", "add", prefix, "dev", "lo", "nodad"}})
+		steps = append(steps, step{w.Far, []string{"ip", "addr", "add", prefix, "dev", "lo"}})
 	}
 	// ICMP errors are rate limited to one a second a peer by default;
 	// traceroute sends faster.
@@ -98,12 +104,11 @@ func (w *World) join() error {
 	return w.Near.SetFile("/etc/resolv.conf", fmt.Sprintf("nameserver %v\n", Resolver4))
 }
 
-// interfaceSteps give an interface its addresses. nodad: an address under
-// duplicate address detection can't be used for a second or two.
+// interfaceSteps give an interface its addresses.
 func interfaceSteps(n *Namespace, name, addr4, addr6 string) []step {
 	return []step{
 		{n, []string{"ip", "addr", "add", addr4 + "/24", "dev", name}},
-		{n, []string{"ip", "addr", "add", addr6 + "/64", "dev", name, "nodad"}},
+		{n, []string{"ip", "addr", "add", addr6 + "/64", "dev", name}},
 		{n, []string{"ip", "link", "set", name, "up"}},
 	}
 }
