@@ -99,6 +99,20 @@ func (d *Datagram[M]) WaitWritable() error {
 	return d.rc.Write(func(fd uintptr) bool { return pollNow(int(fd), unix.POLLOUT) != 0 })
 }
 
+// Writable says that T's queue has room for a datagram of any size.
+func (d *Datagram[M]) Writable() (ok bool) {
+	d.control(func(fd int) { ok = pollNow(fd, unix.POLLOUT) != 0 })
+	return ok
+}
+
+// Waiting says that TryNext would find something.
+func (d *Datagram[M]) Waiting() (ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.control(func(fd int) { ok = len(d.saved) > 0 || pollNow(fd, unix.POLLIN)&unix.POLLIN != 0 })
+	return ok
+}
+
 // Oldest is what was remembered of the datagram that the task will read next;
 // false if T's queue is empty.
 func (d *Datagram[M]) Oldest() (meta M, ok bool) {

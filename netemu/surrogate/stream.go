@@ -254,3 +254,19 @@ func (s *Stream) control(f func(fd int)) {
 	}
 	_ = s.rc.Control(func(fd uintptr) { f(int(fd)) })
 }
+
+// HungUp says that every copy of T is closed.
+func (s *Stream) HungUp() (hup bool) {
+	s.control(func(fd int) { hup = pollNow(fd, 0)&unix.POLLHUP != 0 })
+	return hup
+}
+
+// WaitHangup waits until every copy of T is closed: for after Next has ended
+// with io.EOF. os.ErrClosed: the Stream was closed first.
+func (s *Stream) WaitHangup() error {
+	err := s.rc.Read(func(fd uintptr) bool { return pollNow(int(fd), 0)&unix.POLLHUP != 0 })
+	if err != nil {
+		return os.ErrClosed
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package netemu
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/stack"
+)
+
+// bindAddress decodes the address of a bind(2) on a socket of family. AF_UNSPEC
+// with the wildcard is taken for AF_INET, as inet_bind does.
+func bindAddress(family int, raw []byte) (abi.Sockaddr, unix.Errno) {
+	f, errno := abi.Family(raw)
+	if errno != 0 {
+		return abi.Sockaddr{}, errno
+	}
+	if errno := checkLength(family, raw); errno != 0 {
+		return abi.Sockaddr{}, errno
+	}
+	if f == unix.AF_UNSPEC && family == unix.AF_INET {
+		in := append([]byte{unix.AF_INET, 0}, raw[2:]...)
+		sa, errno := abi.ParseSockaddr(in)
+		if errno == 0 && !sa.Addr.Addr().IsUnspecified() {
+			errno = unix.EAFNOSUPPORT
+		}
+		return sa, errno
+	}
+	if int(f) != family {
+		if family == unix.AF_NETLINK {
+			return abi.Sockaddr{}, unix.EINVAL
+		}
+		return abi.Sockaddr{}, unix.EAFNOSUPPORT
+	}
+	return abi.ParseSockaddr(raw)
+}
+
+// remoteAddress decodes the address of a connect(2) or sendto(2). AF_UNSPEC is
+// passed on: it dissolves the association.
+func remoteAddress(family int, raw []byte) (abi.Sockaddr, unix.Errno) {
+	f, errno := abi.Family(raw)
+	if errno != 0 {
+		return abi.Sockaddr{}, errno
+	}
+	if f == unix.AF_UNSPEC {
+		return abi.Sockaddr{}, 0
+	}
+	if family == unix.AF_INET6 && f == unix.AF_INET && len(raw) >= abi.SizeofSockaddrInet4 {
+		// udpv6_sendmsg and ip6_datagram_connect take an IPv4 address too;
+		// tcp_v6_connect does not, and says so to the caller of its family.
+		return abi.ParseSockaddr(raw)
+	}
+	if errno := checkLength(family, raw); errno != 0 {
+		return abi.Sockaddr{}, errno
+	}
+	if int(f) != family {
+		if family == unix.AF_NETLINK {
+			return abi.Sockaddr{}, unix.EINVAL
+		}
+		return abi.Sockaddr{}, unix.EAFNOSUPPORT
+	}
+	return abi.ParseSockaddr(raw)
+}
+
+// checkLength is the test that every family makes before it looks at an
+// address: EINVAL if it is too short.
+func checkLength(family int, raw []byte) unix.Errno {
+	least := abi.SizeofSockaddrInet4
+	switch family {
+	case unix.AF_INET6:
+		least = 24 // SIN6_LEN_RFC2133
+	case unix.AF_NETLINK:
+		least = abi.SizeofSockaddrNetlink
+	}
+	if len(raw) < least {
+		return unix.EINVAL
+	}
+	return 0
+}
+
+// stackAddr is sa for netstack; the wildcard becomes the invalid address.
+func stackAddr(sa abi.Sockaddr) stack.Addr {
+	return stack.Addr{AddrPort: sa.Addr, NIC: int32(sa.Scope)}
+}
+
+// sockaddr is a for a socket of family; the invalid address is the wildcard.
+func sockaddr(family int, a stack.Addr) abi.Sockaddr {
+	addr := a.Addr()
+	if !addr.IsValid() {
+		if addr = netip.IPv4Unspecified(); family == unix.AF_INET6 {
+			addr = netip.IPv6Unspecified()
+		}
+	}
+	sa := abi.Sockaddr{Family: uint16(family), Addr: netip.AddrPortFrom(addr, a.Port())}
+	if family == unix.AF_INET6 && addr.IsLinkLocalUnicast() {
+		sa.Scope = uint32(a.NIC)
+	}
+	return sa
+}

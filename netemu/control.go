@@ -1,0 +1,42 @@
+package netemu
+
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+)
+
+// wanted says which control messages a program has asked for, by the names of
+// the options that ask.
+type wanted struct {
+	timestamp, timestampNS           bool
+	ttl, tos, pktInfo                bool
+	hopLimit, trafficClass, pktInfo6 bool
+}
+
+// messages are the control messages that go with a datagram, in the order in
+// which Linux adds them (sock_recv_timestamp, then ip_cmsg_recv or
+// ip6_datagram_recv_ctl).
+func (w wanted) messages(family int, a arrival) []abi.Cmsg {
+	var out []abi.Cmsg
+	add := func(on bool, level, typ int32, data func() []byte) {
+		if on {
+			out = append(out, abi.Cmsg{Level: level, Type: typ, Data: data()})
+		}
+	}
+	c := a.control
+	add(w.timestampNS, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, func() []byte { return abi.TimespecAt(c.Timestamp).Bytes() })
+	add(w.timestamp && !w.timestampNS, unix.SOL_SOCKET, unix.SO_TIMESTAMP, func() []byte { return abi.TimevalAt(c.Timestamp).Bytes() })
+	v6 := family == unix.AF_INET6
+	add(w.pktInfo && c.PktInfo != nil && c.PktInfo.Dst.Unmap().Is4(), unix.SOL_IP, unix.IP_PKTINFO, func() []byte {
+		return abi.InPktinfo{NIC: c.PktInfo.NIC, Local: c.PktInfo.Local.Unmap(), Dst: c.PktInfo.Dst.Unmap()}.Bytes()
+	})
+	add(w.ttl && c.TTL >= 0, unix.SOL_IP, unix.IP_TTL, func() []byte { return abi.IntBytes(int32(c.TTL)) })
+	add(w.tos && c.TOS >= 0, unix.SOL_IP, unix.IP_TOS, func() []byte { return []byte{byte(c.TOS)} })
+	add(v6 && w.pktInfo6 && c.PktInfo != nil, unix.SOL_IPV6, unix.IPV6_PKTINFO, func() []byte {
+		return abi.In6Pktinfo{NIC: c.PktInfo.NIC, Addr: c.PktInfo.Dst}.Bytes()
+	})
+	add(v6 && w.hopLimit && c.HopLimit >= 0, unix.SOL_IPV6, unix.IPV6_HOPLIMIT, func() []byte { return abi.IntBytes(int32(c.HopLimit)) })
+	add(v6 && w.trafficClass && c.TClass >= 0, unix.SOL_IPV6, unix.IPV6_TCLASS, func() []byte { return abi.IntBytes(int32(c.TClass)) })
+	return out
+}

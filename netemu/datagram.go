@@ -1,0 +1,255 @@
+package netemu
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/stack"
+	"netbox/netemu/surrogate"
+	"netbox/trap"
+)
+
+// transport is what a datagram socket sends and receives with: UDP, ICMP echo,
+// raw IP or netlink. Its methods do not block.
+type transport interface {
+	bind(sa abi.Sockaddr) unix.Errno
+	connect(sa abi.Sockaddr) unix.Errno
+	disconnect() unix.Errno
+	name() (abi.Sockaddr, unix.Errno)
+	peer() (abi.Sockaddr, unix.Errno)
+	// send sends p; to is nil for the connected peer.
+	send(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno
+	// receive takes the next datagram, in buf. EAGAIN: none. EINTR: what came
+	// was not for the task, look again. Another errno: a pending error.
+	receive(buf []byte) (int, arrival, unix.Errno)
+	// queuedError takes an entry of the IP_RECVERR queue.
+	queuedError() (stack.QueuedError, bool)
+	// endpoint is for options; nil if there is none.
+	endpoint() *stack.Endpoint
+	close()
+}
+
+// arrival is what is remembered of a datagram until the task has read it.
+type arrival struct {
+	from    abi.Sockaddr
+	control stack.Control
+}
+
+// datagram is a UDP, ICMP echo, raw or netlink socket. Its inbound goroutine
+// moves what the transport receives to the surrogate, outbound what the task
+// sends natively to the transport.
+type datagram struct {
+	e   *Emulator
+	idn identity
+	mem memo
+	sur *surrogate.Datagram[arrival]
+	tr  transport
+
+	readable    chan struct{}
+	done        chan struct{}
+	unsubscribe func()
+
+	// pulling serialises the ways from transport to surrogate.
+	pulling sync.Mutex
+
+	mu sync.Mutex
+	// soError is the pending error; it stands on the surrogate too (Raise).
+	soError unix.Errno
+	// errors is the error queue (IP_RECVERR), the oldest first.
+	errors         []stack.QueuedError
+	readShut       bool
+	writeShut      bool
+	closed         bool
+	receiveTimeout time.Duration // SO_RCVTIMEO, negative: none
+	want           wanted
+}
+
+func (d *datagram) id() *identity                  { return &d.idn }
+func (d *datagram) stack() *stack.Stack            { return d.e.stack }
+func (d *datagram) memo() *memo                    { return &d.mem }
+func (d *datagram) endpoint() *stack.Endpoint      { return d.tr.endpoint() }
+func (d *datagram) pending() bool                  { return false }
+func (d *datagram) listen(int32) unix.Errno        { return unix.EOPNOTSUPP }
+func (d *datagram) bind(a abi.Sockaddr) unix.Errno { return d.tr.bind(a) }
+
+func (d *datagram) accept(trap.Task, int32, acceptRequest) trap.Verdict {
+	return trap.Fail(unix.EOPNOTSUPP)
+}
+
+// newDatagram makes the socket around tr and installs its surrogate; errno is
+// why there is no transport.
+func (e *Emulator) newDatagram(id identity, flags int, tr transport, errno unix.Errno) trap.Verdict {
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	d, file, errno := e.startDatagram(id, flags, tr)
+	if errno != 0 {
+		tr.close()
+		return trap.Fail(errno)
+	}
+	return install(file, flags, d.close)
+}
+
+func (e *Emulator) startDatagram(id identity, flags int, tr transport) (*datagram, int, unix.Errno) {
+	sur, pair, err := surrogate.NewDatagram[arrival](flags&unix.SOCK_NONBLOCK != 0)
+	if err != nil {
+		return nil, -1, surrogateErrno(err)
+	}
+	id.inode = pair.Inode
+	d := &datagram{
+		e: e, idn: id, sur: sur, tr: tr, receiveTimeout: -1,
+		readable: make(chan struct{}, 1), done: make(chan struct{}), unsubscribe: func() {},
+	}
+	if ep := tr.endpoint(); ep != nil {
+		d.unsubscribe = ep.Notify(unix.POLLIN|unix.POLLERR|unix.POLLHUP, func() { token(d.readable) })
+		e.wg.Add(1) // inbound
+		go d.inbound()
+	}
+	e.wg.Add(1) // outbound
+	go d.outbound()
+	e.reg.add(d)
+	return d, pair.T, 0
+}
+
+func (d *datagram) connect(_ trap.Task, _ int32, sa abi.Sockaddr) trap.Verdict {
+	if sa.Family == unix.AF_UNSPEC {
+		return trap.Fail(d.tr.disconnect())
+	}
+	return trap.Fail(d.tr.connect(sa))
+}
+
+func (d *datagram) name() (abi.Sockaddr, unix.Errno) { return d.tr.name() }
+func (d *datagram) peer() (abi.Sockaddr, unix.Errno) { return d.tr.peer() }
+
+// shutdown is for connected sockets only, as inet_shutdown has it.
+func (d *datagram) shutdown(c trap.Call, how int32) trap.Verdict {
+	if d.idn.family == unix.AF_NETLINK {
+		return trap.Fail(unix.EOPNOTSUPP)
+	}
+	if _, errno := d.tr.peer(); errno != 0 {
+		return trap.Fail(unix.ENOTCONN)
+	}
+	d.mu.Lock()
+	d.readShut = d.readShut || how != unix.SHUT_WR
+	d.writeShut = d.writeShut || how != unix.SHUT_RD
+	d.mu.Unlock()
+	return trap.RunThen(nil, passOn)
+}
+
+// outbound sends what the task sends natively, to the connected peer.
+func (d *datagram) outbound() {
+	defer d.e.wg.Done()
+	buf := make([]byte, surrogate.MaxDatagram)
+	for {
+		n, err := d.sur.Next(buf)
+		if err != nil {
+			return
+		}
+		d.sendNow(buf[:n])
+	}
+}
+
+// flush sends what the task has sent natively before it goes on with a trapped
+// call, so that the order is kept.
+func (d *datagram) flush() {
+	var buf []byte
+	for d.sur.Waiting() {
+		if buf == nil {
+			buf = make([]byte, surrogate.MaxDatagram)
+		}
+		n, err := d.sur.TryNext(buf)
+		if err != nil {
+			return
+		}
+		d.sendNow(buf[:n])
+	}
+}
+
+// sendNow sends to the connected peer. A failure is the socket's pending error:
+// the task has its return value already.
+func (d *datagram) sendNow(p []byte) {
+	if errno := d.tr.send(p, nil, nil); errno != 0 && errno != unix.EDESTADDRREQ {
+		d.fail(errno)
+	}
+}
+
+// inbound moves datagrams to the surrogate.
+func (d *datagram) inbound() {
+	defer d.e.wg.Done()
+	for {
+		switch d.pull() {
+		case unix.EAGAIN:
+			select {
+			case <-d.readable:
+			case <-d.done:
+				return
+			}
+		case unix.ENOBUFS:
+			if d.sur.WaitWritable() != nil {
+				return
+			}
+		default:
+			d.close()
+			return
+		}
+	}
+}
+
+var datagramBuffers = sync.Pool{New: func() any { b := make([]byte, surrogate.MaxDatagram); return &b }}
+
+// pull moves what is there to the surrogate. EAGAIN: all of it. ENOBUFS: the
+// surrogate is full, the rest stays in netstack's receive buffer, which drops
+// when it is full as SO_RCVBUF says. ECONNREFUSED: the surrogate is closed.
+func (d *datagram) pull() unix.Errno {
+	d.pulling.Lock()
+	defer d.pulling.Unlock()
+	buf := datagramBuffers.Get().(*[]byte)
+	defer datagramBuffers.Put(buf)
+	for {
+		if !d.sur.Writable() {
+			return unix.ENOBUFS
+		}
+		n, a, errno := d.tr.receive(*buf)
+		d.takeQueued()
+		switch errno {
+		case 0:
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			return errno
+		default:
+			d.fail(errno)
+			continue
+		}
+		if errno := d.sur.Push((*buf)[:n], a); errno == unix.ECONNREFUSED {
+			return errno
+		}
+	}
+}
+
+// gone looks whether the surrogate is closed.
+func (d *datagram) gone() bool {
+	if d.sur.Alive() {
+		return false
+	}
+	d.flush()
+	d.close()
+	return true
+}
+
+func (d *datagram) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
+	d.closed = true
+	d.unsubscribe()
+	close(d.done)
+	d.tr.close()
+	d.sur.Close()
+	d.e.reg.remove(d)
+}

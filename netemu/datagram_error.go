@@ -1,0 +1,99 @@
+package netemu
+
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/stack"
+	"netbox/trap"
+)
+
+// maxQueuedErrors bounds a socket's error queue; Linux bounds it by SO_RCVBUF,
+// which at the default holds about as many.
+const maxQueuedErrors = 256
+
+// fail makes errno the socket's pending error and shows it on the surrogate.
+func (d *datagram) fail(errno unix.Errno) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.soError = errno
+	d.sur.Raise()
+}
+
+// takeQueued moves netstack's error queue here.
+func (d *datagram) takeQueued() {
+	for {
+		q, ok := d.tr.queuedError()
+		if !ok {
+			return
+		}
+		d.mu.Lock()
+		if len(d.errors) < maxQueuedErrors {
+			d.errors = append(d.errors, q)
+		}
+		d.soError = q.Errno
+		d.sur.Raise()
+		d.mu.Unlock()
+	}
+}
+
+// takeError takes the pending error, which the caller has just cleared on the
+// surrogate. POLLERR stays while the error queue has something.
+func (d *datagram) takeError() unix.Errno {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	errno := d.soError
+	d.soError = 0
+	if len(d.errors) > 0 {
+		d.sur.Raise()
+	}
+	return errno
+}
+
+// receiveError is recvmsg(MSG_ERRQUEUE): the payload is the packet that caused
+// the error, the name where that went, the control message the error itself
+// (ip_recv_error in net/ipv4/ip_sockglue.c).
+func (d *datagram) receiveError(t trap.Task, fd int32, r recvRequest) trap.Verdict {
+	d.pull()
+	d.mu.Lock()
+	if len(d.errors) == 0 {
+		d.mu.Unlock()
+		return trap.Fail(unix.EAGAIN)
+	}
+	q := d.errors[0]
+	d.errors = d.errors[1:]
+	last := len(d.errors) == 0
+	if last {
+		d.soError = 0
+	}
+	d.mu.Unlock()
+	n, errno := scatter(t, r, q.Payload)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	flags := unix.MSG_ERRQUEUE
+	if n < len(q.Payload) {
+		flags |= unix.MSG_TRUNC
+	}
+	v := r.finish(t, delivered{n: int64(n), flags: flags, from: sockaddr(d.idn.family, q.Dst), control: []abi.Cmsg{d.errorMessage(q)}})
+	if !last {
+		return v
+	}
+	// A native look with MSG_PEEK takes POLLERR off the surrogate.
+	clear := &trap.Receive{FD: fd, Flags: unix.MSG_DONTWAIT | unix.MSG_PEEK, Gate: d}
+	clear.Then = func(trap.Task, int64, int, int32) trap.Verdict { return v }
+	return clear.Verdict()
+}
+
+// errorMessage is the IP_RECVERR or IPV6_RECVERR control message for q.
+func (d *datagram) errorMessage(q stack.QueuedError) abi.Cmsg {
+	e := abi.SockExtendedErr{
+		Errno: uint32(q.Errno), Origin: q.Origin, Type: q.Type, Code: q.Code, Info: q.Info,
+	}
+	m := abi.Cmsg{Level: unix.SOL_IP, Type: unix.IP_RECVERR}
+	if d.idn.family == unix.AF_INET6 {
+		m = abi.Cmsg{Level: unix.SOL_IPV6, Type: unix.IPV6_RECVERR}
+	}
+	m.Data = e.BytesWith(uint16(d.idn.family), q.Offender.Addr(), uint32(q.Offender.NIC))
+	return m
+}

@@ -1,0 +1,282 @@
+package netemu
+
+import (
+	"encoding/binary"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/trap"
+)
+
+// recvRequest is one message that a receiving call asks for: where the payload
+// goes (an iovec array, or a plain buffer), and what to do with the rest.
+type recvRequest struct {
+	iov, iovLen uint64
+	buf, bufLen uint64
+	flags       int
+	finish      func(t trap.Task, m delivered) trap.Verdict
+	// got is the number of messages that recvmmsg(2) has already: it returns
+	// that instead of an error.
+	got int64
+}
+
+func (r recvRequest) fail(errno unix.Errno) trap.Verdict {
+	if r.got > 0 {
+		return trap.Done(r.got)
+	}
+	return trap.Fail(errno)
+}
+
+// delivered is a message whose payload the task has.
+type delivered struct {
+	n       int64
+	flags   int
+	from    abi.Sockaddr
+	control []abi.Cmsg
+}
+
+// receive is recvfrom(2) with an address, recvmsg(2) and recvmmsg(2).
+func (d *datagram) receive(t trap.Task, c trap.Call) trap.Verdict {
+	switch c.NR {
+	case unix.SYS_RECVMSG:
+		done := func(_ trap.Task, n int64) trap.Verdict { return trap.Done(n) }
+		return d.receiveMsg(t, c.Int32(0), c.Pointer(1), recvRequest{flags: int(c.Int32(2))}, done)
+	case unix.SYS_RECVMMSG:
+		return d.receiveMany(t, c)
+	}
+	r := recvRequest{buf: c.Pointer(1), bufLen: c.Args[2], flags: int(c.Int32(3))}
+	r.finish = func(t trap.Task, m delivered) trap.Verdict {
+		if errno := writeAddress(t, m.from.Bytes(), c.Pointer(4), c.Pointer(5)); errno != 0 {
+			return trap.Fail(errno)
+		}
+		return trap.Done(m.n)
+	}
+	return d.receiveOne(t, c.Int32(0), r, d.deadline())
+}
+
+// receiveMsg receives into the struct msghdr at addr and ends with then.
+func (d *datagram) receiveMsg(t trap.Task, fd int32, addr uint64, r recvRequest, then func(trap.Task, int64) trap.Verdict) trap.Verdict {
+	h, errno := copyMsghdr(t, addr)
+	if errno != 0 {
+		return r.fail(errno)
+	}
+	if h.IOVLen > maxIovec {
+		return r.fail(unix.EMSGSIZE)
+	}
+	if h.Name != 0 && int32(h.NameLen) < 0 {
+		return r.fail(unix.EINVAL)
+	}
+	r.iov, r.iovLen = h.IOV, h.IOVLen
+	r.finish = func(t trap.Task, m delivered) trap.Verdict {
+		if errno := writeMsghdr(t, addr, h, m); errno != 0 {
+			return r.fail(errno)
+		}
+		return then(t, m.n)
+	}
+	return d.receiveOne(t, fd, r, d.deadline())
+}
+
+// writeMsghdr writes back what recvmsg(2) tells beside the payload.
+func writeMsghdr(t trap.Task, addr uint64, h abi.Msghdr, m delivered) unix.Errno {
+	if h.Name != 0 {
+		name := m.from.Bytes()
+		if n := min(int(h.NameLen), len(name)); n > 0 {
+			if errno := t.WriteMemory(h.Name, name[:n]); errno != 0 {
+				return errno
+			}
+		}
+		h.NameLen = uint32(len(name))
+	} else {
+		h.NameLen = 0
+	}
+	control := []byte(nil)
+	for _, c := range m.control {
+		var truncated bool
+		if control, truncated = abi.AppendCmsg(control, int(min(h.ControlLen, maxControl)), c); truncated {
+			m.flags |= unix.MSG_CTRUNC
+		}
+	}
+	if h.Control != 0 && len(control) > 0 {
+		if errno := t.WriteMemory(h.Control, control); errno != 0 {
+			return errno
+		}
+	}
+	h.ControlLen, h.Flags = uint64(len(control)), uint32(m.flags)
+	b := h.Bytes()
+	if errno := t.WriteMemory(addr+abi.OffsetMsghdrNameLen, b[abi.OffsetMsghdrNameLen:abi.OffsetMsghdrNameLen+4]); errno != 0 {
+		return errno
+	}
+	return t.WriteMemory(addr+abi.OffsetMsghdrControlLen, b[abi.OffsetMsghdrControlLen:abi.OffsetMsghdrFlags+4])
+}
+
+// maxControl is the default net.core.optmem_max since Linux 6.7, in bytes: no
+// control buffer of a message is larger.
+const maxControl = 128 << 10
+
+// receiveMany is recvmmsg(2): one message after the other; only the first may
+// wait if MSG_WAITFORONE is given. An error after the first message is kept
+// for the next call.
+func (d *datagram) receiveMany(t trap.Task, c trap.Call) trap.Verdict {
+	count := min(uint32(c.Args[2]), maxIovec)
+	flags := int(c.Int32(3))
+	if count == 0 {
+		return trap.Done(0)
+	}
+	end := time.Time{}
+	if c.Pointer(4) != 0 {
+		wait, errno := readTimespec(t, c.Pointer(4))
+		if errno != 0 {
+			return trap.Fail(errno)
+		}
+		end = time.Now().Add(wait)
+	}
+	var next func(t trap.Task, i uint32) trap.Verdict
+	next = func(t trap.Task, i uint32) trap.Verdict {
+		addr := c.Pointer(1) + uint64(i)*abi.SizeofMMsghdr
+		r := recvRequest{flags: flags &^ unix.MSG_WAITFORONE, got: int64(i)}
+		if i > 0 && flags&unix.MSG_WAITFORONE != 0 {
+			r.flags |= unix.MSG_DONTWAIT
+		}
+		return d.receiveMsg(t, c.Int32(0), addr, r, func(t trap.Task, n int64) trap.Verdict {
+			if errno := writeInt32(t, addr+abi.OffsetMMsghdrLen, int32(n)); errno != 0 {
+				return r.fail(errno)
+			}
+			if i+1 == count || !end.IsZero() && time.Now().After(end) {
+				return trap.Done(int64(i + 1))
+			}
+			return next(t, i+1)
+		})
+	}
+	return next(t, 0)
+}
+
+// deadline is when SO_RCVTIMEO ends a wait that starts now; zero: never.
+func (d *datagram) deadline() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.receiveTimeout < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(d.receiveTimeout)
+}
+
+// receiveOne takes one datagram off the surrogate. The gate keeps two tasks
+// from taking datagrams at once, so that each is told the right source.
+func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline time.Time) trap.Verdict {
+	if r.flags&unix.MSG_ERRQUEUE != 0 {
+		return d.receiveError(t, fd, r)
+	}
+	if r.flags&unix.MSG_OOB != 0 {
+		return r.fail(unix.EOPNOTSUPP)
+	}
+	var a arrival
+	q := &trap.Receive{
+		FD: fd, IOV: r.iov, IOVLen: r.iovLen, Buf: r.buf, BufLen: r.bufLen, Gate: d,
+		Flags: unix.MSG_DONTWAIT | r.flags&(unix.MSG_PEEK|unix.MSG_TRUNC),
+	}
+	q.Check = func(t trap.Task) *trap.Verdict {
+		var ok bool
+		if a, ok = d.sur.Oldest(); ok {
+			return nil
+		}
+		d.pull()
+		if a, ok = d.sur.Oldest(); ok || d.errorPending() {
+			return nil
+		}
+		v := d.waitForOne(t, fd, r, deadline)
+		return &v
+	}
+	q.Then = func(t trap.Task, n int64, flags int, _ int32) trap.Verdict {
+		switch unix.Errno(-n) {
+		case unix.ECONNRESET:
+			if errno := d.takeError(); errno != 0 {
+				return r.fail(errno)
+			}
+			return d.receiveOne(t, fd, r, deadline)
+		case unix.EAGAIN:
+			return d.waitForOne(t, fd, r, deadline)
+		}
+		if n < 0 {
+			return r.fail(unix.Errno(-n))
+		}
+		return r.finish(t, delivered{n: n, flags: flags &^ unix.MSG_CMSG_CLOEXEC, from: a.from, control: d.want.messages(d.idn.family, a)})
+	}
+	return q.Verdict()
+}
+
+func (d *datagram) errorPending() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.soError != 0
+}
+
+// waitForOne is the verdict while there is nothing to receive.
+func (d *datagram) waitForOne(t trap.Task, fd int32, r recvRequest, deadline time.Time) trap.Verdict {
+	d.mu.Lock()
+	shut := d.readShut
+	d.mu.Unlock()
+	if shut {
+		return r.finish(t, delivered{})
+	}
+	flags, errno := t.StatusFlags(fd)
+	if errno != 0 {
+		return r.fail(errno)
+	}
+	wait := time.Duration(-1)
+	if !deadline.IsZero() {
+		wait = time.Until(deadline)
+	}
+	if (flags|r.flags<<nonblockShift)&unix.O_NONBLOCK != 0 || !deadline.IsZero() && wait <= 0 {
+		return r.fail(unix.EAGAIN)
+	}
+	w := &trap.Wait{FD: fd, Events: unix.POLLIN, Timeout: wait}
+	w.Again = func(t trap.Task, ready bool) trap.Verdict {
+		if !ready {
+			return r.fail(unix.EAGAIN)
+		}
+		return d.receiveOne(t, fd, r, deadline)
+	}
+	return w.Verdict()
+}
+
+// nonblockShift moves MSG_DONTWAIT (0x40) to O_NONBLOCK (0x800).
+const nonblockShift = 5
+
+// scatter writes p to where the request wants it and returns how much fitted.
+func scatter(t trap.Task, r recvRequest, p []byte) (int, unix.Errno) {
+	if r.iovLen == 0 {
+		n := int(min(uint64(len(p)), r.bufLen))
+		return n, t.WriteMemory(r.buf, p[:n])
+	}
+	raw := make([]byte, r.iovLen*abi.SizeofIovec)
+	if errno := t.ReadMemory(r.iov, raw); errno != 0 {
+		return 0, errno
+	}
+	done := 0
+	for i := 0; i < len(raw) && done < len(p); i += abi.SizeofIovec {
+		base, length := binary.NativeEndian.Uint64(raw[i:]), binary.NativeEndian.Uint64(raw[i+8:])
+		n := int(min(length, uint64(len(p)-done)))
+		if n == 0 {
+			continue
+		}
+		if errno := t.WriteMemory(base, p[done:done+n]); errno != 0 {
+			return done, errno
+		}
+		done += n
+	}
+	return done, 0
+}
+
+func readTimespec(t trap.Task, addr uint64) (time.Duration, unix.Errno) {
+	b := make([]byte, abi.SizeofTimespec)
+	if errno := t.ReadMemory(addr, b); errno != 0 {
+		return 0, errno
+	}
+	ts, errno := abi.ParseTimespec(b)
+	if errno != 0 {
+		return 0, errno
+	}
+	return ts.Duration()
+}

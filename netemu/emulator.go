@@ -1,0 +1,130 @@
+// Package netemu gives the trapped system calls their meaning: sockets of the
+// sandbox's own network stack, held by tasks as surrogates.
+//
+// A call comes in through [Emulator.Handle]: the table maps its number to a
+// handler; the handler decodes the arguments, finds the socket by the inode of
+// the descriptor, copies what it needs out of the task once, and answers with
+// a verdict. A descriptor that is no surrogate of ours is the kernel's
+// business, but for addresses that leave the sandbox (native.go).
+//
+// A socket is a stream (TCP), a datagram socket (UDP, ICMP echo, raw) or a
+// netlink socket. It joins a surrogate, an endpoint of netemu/stack and the
+// goroutines that pump between them, and owns all three: they end when the
+// surrogate's last copy is closed, or the connection is over.
+//
+// Lock order: registry.mu → stream.mu or datagram.mu → listener.mu → the locks
+// of surrogate and stack. No lock is held across a callback into the tracer.
+package netemu
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/netemu/netlink"
+	"netbox/netemu/stack"
+	"netbox/trap"
+)
+
+// Config is what an Emulator works on. All fields are required but AllowUnix.
+type Config struct {
+	Stack   *stack.Stack
+	Netlink *netlink.Server
+	Log     *slog.Logger
+	// AllowUnix are the paths of host AF_UNIX sockets that tasks may reach.
+	AllowUnix []string
+}
+
+// Emulator emulates the sockets of one sandbox. It implements trap.Handler.
+type Emulator struct {
+	stack   *stack.Stack
+	netlink *netlink.Server
+	log     *slog.Logger
+	reg     registry
+	names   *unixNames
+	ledger  Ledger
+
+	sweepNow chan struct{}
+	stop     chan struct{}
+	wg       sync.WaitGroup
+}
+
+var _ trap.Handler = (*Emulator)(nil)
+
+// New starts an emulator; Close ends it.
+func New(c Config) *Emulator {
+	e := &Emulator{
+		stack: c.Stack, netlink: c.Netlink, log: c.Log,
+		names:    newUnixNames(c.AllowUnix),
+		sweepNow: make(chan struct{}, 1),
+		stop:     make(chan struct{}),
+	}
+	e.reg.init()
+	e.wg.Add(1) // sweeper
+	go e.sweeper()
+	return e
+}
+
+// Handle implements trap.Handler.
+func (e *Emulator) Handle(t trap.Task, c trap.Call) trap.Verdict {
+	row, ok := syscalls[c.NR]
+	if !ok {
+		e.ledger.count(t, "syscall", c.NR)
+		return trap.Fail(unix.ENOSYS)
+	}
+	return row.handle(e, t, c)
+}
+
+// ProcessExited implements trap.Handler.
+func (e *Emulator) ProcessExited(int) {
+	select {
+	case e.sweepNow <- struct{}{}:
+	default:
+	}
+}
+
+// Ledger is the record of what programs asked for in vain.
+func (e *Emulator) Ledger() *Ledger { return &e.ledger }
+
+// sweepInterval is how often datagram sockets are looked over for closed
+// surrogates, which the kernel does not announce. It bounds how long a port
+// may stay taken that nobody has asked for again (bind sweeps by itself).
+const sweepInterval = time.Second
+
+func (e *Emulator) sweeper() {
+	defer e.wg.Done()
+	tick := time.NewTicker(sweepInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+		case <-e.sweepNow:
+		}
+		e.reg.sweep()
+	}
+}
+
+// Drain waits until the streams whose surrogates are closed have handed their
+// last bytes on, at most for limit: a program may exit right after its last
+// write, and the kernel would still send it.
+func (e *Emulator) Drain(limit time.Duration) {
+	deadline := time.Now().Add(limit)
+	for e.reg.draining() && time.Now().Before(deadline) {
+		time.Sleep(drainPoll)
+	}
+}
+
+// drainPoll is how often Drain looks: short beside a process start, long beside
+// a look.
+const drainPoll = 2 * time.Millisecond
+
+// Close ends every socket and goroutine of the emulator. The tasks must be gone.
+func (e *Emulator) Close() {
+	close(e.stop)
+	e.reg.closeAll()
+	e.wg.Wait()
+}

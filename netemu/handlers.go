@@ -1,0 +1,160 @@
+package netemu
+
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/trap"
+)
+
+// bind is bind(2).
+func (e *Emulator) bind(t trap.Task, c trap.Call) trap.Verdict {
+	s, errno := e.find(t, c.Int32(0))
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	raw, errno := copyAddress(t, c.Pointer(1), c.Int32(2))
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	if s == nil {
+		return e.bindNative(t, c, raw)
+	}
+	sa, errno := bindAddress(s.id().family, raw)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	errno = s.bind(sa)
+	if errno == unix.EADDRINUSE {
+		// The owner of the port may have closed it a moment ago.
+		e.reg.sweep()
+		errno = s.bind(sa)
+	}
+	return trap.Fail(errno)
+}
+
+// connect is connect(2).
+func (e *Emulator) connect(t trap.Task, c trap.Call) trap.Verdict {
+	s, errno := e.find(t, c.Int32(0))
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	raw, errno := copyAddress(t, c.Pointer(1), c.Int32(2))
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	if s == nil {
+		return e.connectNative(t, c, raw)
+	}
+	sa, errno := remoteAddress(s.id().family, raw)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	return s.connect(t, c.Int32(0), sa)
+}
+
+// listen is listen(2).
+func (e *Emulator) listen(t trap.Task, c trap.Call) trap.Verdict {
+	s, errno := e.find(t, c.Int32(0))
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	if s == nil {
+		return trap.Run()
+	}
+	return trap.Fail(s.listen(c.Int32(1)))
+}
+
+// acceptRequest is where accept(2) wants the peer's address and which flags the
+// new descriptor gets.
+type acceptRequest struct {
+	addr, lenAddr uint64
+	flags         int32
+}
+
+// accept is accept(2) and accept4(2).
+func (e *Emulator) accept(t trap.Task, c trap.Call) trap.Verdict {
+	q := acceptRequest{addr: c.Pointer(1), lenAddr: c.Pointer(2)}
+	if c.NR == unix.SYS_ACCEPT4 {
+		q.flags = c.Int32(3)
+	}
+	if q.flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0 {
+		return trap.Fail(unix.EINVAL)
+	}
+	s, errno := e.find(t, c.Int32(0))
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	if s == nil {
+		return trap.Run()
+	}
+	return s.accept(t, c.Int32(0), q)
+}
+
+// shutdown is shutdown(2).
+func (e *Emulator) shutdown(t trap.Task, c trap.Call) trap.Verdict {
+	s, errno := e.find(t, c.Int32(0))
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	if s == nil {
+		return trap.Run()
+	}
+	how := c.Int32(1)
+	if how < unix.SHUT_RD || how > unix.SHUT_RDWR {
+		return trap.Fail(unix.EINVAL)
+	}
+	return s.shutdown(c, how)
+}
+
+// getsockname is getsockname(2).
+func (e *Emulator) getsockname(t trap.Task, c trap.Call) trap.Verdict {
+	return e.address(t, c, socket.name)
+}
+
+// getpeername is getpeername(2).
+func (e *Emulator) getpeername(t trap.Task, c trap.Call) trap.Verdict {
+	return e.address(t, c, socket.peer)
+}
+
+func (e *Emulator) address(t trap.Task, c trap.Call, of func(socket) (abi.Sockaddr, unix.Errno)) trap.Verdict {
+	s, errno := e.find(t, c.Int32(0))
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	if s == nil {
+		return trap.Run()
+	}
+	sa, errno := of(s)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	if c.Pointer(1) == 0 {
+		return trap.Fail(unix.EFAULT)
+	}
+	return trap.Fail(writeAddress(t, sa.Bytes(), c.Pointer(1), c.Pointer(2)))
+}
+
+// send is sendto(2), sendmsg(2) and sendmmsg(2).
+func (e *Emulator) send(t trap.Task, c trap.Call) trap.Verdict {
+	s, errno := e.find(t, c.Int32(0))
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	if s == nil {
+		return e.sendNative(t, c)
+	}
+	return s.send(t, c)
+}
+
+// receive is recvfrom(2), recvmsg(2) and recvmmsg(2).
+func (e *Emulator) receive(t trap.Task, c trap.Call) trap.Verdict {
+	s, errno := e.find(t, c.Int32(0))
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	if s == nil {
+		return trap.Run()
+	}
+	return s.receive(t, c)
+}

@@ -1,0 +1,23 @@
+package netemu
+
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/netemu/ifreq"
+	"netbox/trap"
+)
+
+// ioctl answers the SIOC* network requests by number, whatever socket they come
+// on: glibc asks if_nametoindex(3) on an AF_UNIX one.
+func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
+	if _, errno := t.Inode(c.Int32(0)); errno == unix.ENOTSOCK {
+		return trap.Run()
+	} else if errno != 0 {
+		return trap.Fail(errno)
+	}
+	errno := ifreq.Handle(e.stack, uint32(c.Args[1]), c.Pointer(2), t)
+	if errno == unix.ENOTTY {
+		e.ledger.count(t, "ioctl", uint32(c.Args[1]))
+	}
+	return trap.Fail(errno)
+}

@@ -1,0 +1,272 @@
+package netemu
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/stack"
+	"netbox/netemu/surrogate"
+	"netbox/trap"
+)
+
+// maxHandedOver bounds the connections that wait on a listener's surrogate. It
+// is below what the AF_UNIX queue holds at the default buffer (277 one-byte
+// messages) and below the in-flight descriptors of an ordinary user
+// (RLIMIT_NOFILE, too_many_unix_fds), and leaves the rest of the backlog to
+// netstack, which answers SYNs by it.
+const maxHandedOver = 64
+
+// listener hands the connections of a listening stream to its surrogate, each
+// as one byte with SCM_RIGHTS: accept(2) is then a native recvmsg(2), and the
+// kernel does the blocking and chooses among several acceptors.
+type listener struct {
+	s    *stream
+	done chan struct{}
+
+	mu sync.Mutex
+	// handed are the connections on the surrogate, in order.
+	handed []*stream
+	limit  int
+	over   bool
+	room   chan struct{} // a token when handed shrinks
+}
+
+// listen is listen(2); the backlog is cut to somaxconn as __sys_listen does.
+func (s *stream) listen(backlog int32) unix.Errno {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != fresh && s.state != listening {
+		return unix.EINVAL
+	}
+	n := int(backlog)
+	if n < 0 || n > somaxconn {
+		n = somaxconn
+	}
+	if s.state == fresh {
+		if a, errno := s.ep.Local(); errno != 0 || a.Port() == 0 {
+			if errno := s.ep.Bind(stack.Addr{}); errno != 0 {
+				return errno
+			}
+		}
+	}
+	limit := min(max(n/2, 1), maxHandedOver)
+	if errno := s.ep.Listen(max(n-limit, 1)); errno != 0 {
+		return errno
+	}
+	if s.state == listening {
+		s.listener.setLimit(limit)
+		return 0
+	}
+	s.state = listening
+	s.listener = &listener{s: s, limit: limit, done: make(chan struct{}), room: make(chan struct{}, 1)}
+	s.e.reg.listening(s, true)
+	s.e.wg.Add(1) // listener.run
+	go s.listener.run()
+	return 0
+}
+
+// somaxconn is net.core.somaxconn's default since Linux 5.4.
+const somaxconn = 4096
+
+func (l *listener) setLimit(n int) {
+	l.mu.Lock()
+	l.limit = n
+	l.mu.Unlock()
+	token(l.room)
+}
+
+// run hands connections over until the listener stops.
+func (l *listener) run() {
+	defer l.s.e.wg.Done()
+	for {
+		switch l.handOver() {
+		case unix.EAGAIN:
+			select {
+			case <-l.s.readable:
+			case <-l.done:
+				return
+			}
+		case unix.ENOBUFS:
+			select {
+			case <-l.room:
+			case <-l.done:
+				return
+			}
+		case 0:
+		default:
+			return
+		}
+	}
+}
+
+// handOver moves one connection from netstack to the surrogate. EAGAIN: none is
+// there. ENOBUFS: the surrogate holds as many as it may.
+func (l *listener) handOver() unix.Errno {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return unix.EINVAL
+	}
+	if len(l.handed) >= l.limit {
+		return unix.ENOBUFS
+	}
+	ep, _, errno := l.s.ep.Accept()
+	if errno != 0 {
+		return errno
+	}
+	child, errno := l.s.e.acceptedStream(l.s.idn, ep)
+	if errno != 0 {
+		// The supervisor is out of descriptors: the peer sees a reset, as it
+		// does from a kernel that is out of memory.
+		ep.Abort()
+		return 0
+	}
+	if err := l.s.sur.SendFile(child.file); err != nil {
+		child.drop()
+		return 0
+	}
+	l.handed = append(l.handed, child)
+	return 0
+}
+
+// acceptedStream is a connected stream that no task holds yet.
+func (e *Emulator) acceptedStream(id identity, ep *stack.Endpoint) (*stream, unix.Errno) {
+	sur, pair, err := surrogate.NewOpen()
+	if err != nil {
+		return nil, surrogateErrno(err)
+	}
+	id.inode = pair.Inode
+	s := e.prepareStream(id, ep, sur)
+	s.state, s.file, s.reported = connected, pair.T, true
+	s.start()
+	e.wg.Add(1) // inbound
+	go s.inbound()
+	return s, 0
+}
+
+// accept receives from the surrogate. What netstack has ready is handed over
+// first, so that a non-blocking accept right after the peer's connect finds it.
+func (s *stream) accept(t trap.Task, fd int32, q acceptRequest) trap.Verdict {
+	s.mu.Lock()
+	l := s.listener
+	ok := s.state == listening
+	s.mu.Unlock()
+	if !ok {
+		return trap.Fail(unix.EINVAL)
+	}
+	if q.addr != 0 {
+		if n, errno := readInt32(t, q.lenAddr); errno != 0 {
+			return trap.Fail(errno)
+		} else if n < 0 {
+			return trap.Fail(unix.EINVAL)
+		}
+	}
+	l.handOver()
+	r := &trap.Receive{FD: fd, Rights: true, CloseOnExec: q.flags&unix.SOCK_CLOEXEC != 0}
+	r.Then = func(t trap.Task, n int64, _ int, newFD int32) trap.Verdict {
+		switch {
+		case n < 0:
+			return trap.Fail(unix.Errno(-n))
+		case n == 0:
+			return trap.Fail(unix.EINVAL)
+		case newFD < 0:
+			l.again()
+			return trap.Fail(unix.EMFILE)
+		}
+		return l.accepted(t, newFD, q)
+	}
+	return r.Verdict()
+}
+
+// accepted finishes accept(2) on the descriptor that the task has received.
+func (l *listener) accepted(t trap.Task, fd int32, q acceptRequest) trap.Verdict {
+	child := l.take(t, fd)
+	if child == nil {
+		return trap.Fail(unix.ECONNABORTED)
+	}
+	peer := child.taken(q.flags&unix.SOCK_NONBLOCK != 0)
+	if errno := writeAddress(t, peer.Bytes(), q.addr, q.lenAddr); errno != 0 {
+		return trap.Fail(errno)
+	}
+	return trap.Done(int64(fd))
+}
+
+// take finds the handed connection that the task holds as fd.
+func (l *listener) take(t trap.Task, fd int32) *stream {
+	inode, errno := t.Inode(fd)
+	if errno != 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, c := range l.handed {
+		if c.idn.inode == inode {
+			l.handed = append(l.handed[:i:i], l.handed[i+1:]...)
+			token(l.room)
+			return c
+		}
+	}
+	return nil
+}
+
+// again hands the oldest connection over once more: the task took it off the
+// surrogate, but had no descriptor free for it.
+func (l *listener) again() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.handed) == 0 {
+		return
+	}
+	c := l.handed[0]
+	l.handed = l.handed[1:]
+	if err := l.s.sur.SendFile(c.file); err != nil {
+		c.drop()
+		return
+	}
+	l.handed = append(l.handed, c)
+}
+
+// stop ends the listener and resets what nobody has accepted, as
+// inet_csk_listen_stop does.
+func (l *listener) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return
+	}
+	l.over = true
+	close(l.done)
+	l.s.e.reg.listening(l.s, false)
+	l.s.ep.Shutdown(true, false)
+	for _, c := range l.handed {
+		c.drop()
+	}
+	l.handed = nil
+}
+
+// taken lets go of T, which a task now has, and returns the peer's address.
+func (s *stream) taken(nonblock bool) abi.Sockaddr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file >= 0 {
+		if nonblock {
+			_ = unix.SetNonblock(s.file, true) // cannot fail on an open descriptor
+		}
+		unix.Close(s.file)
+		s.file = -1
+	}
+	a := s.remote
+	if s.state != over {
+		a, _ = s.ep.Remote()
+	}
+	return sockaddr(s.idn.family, a)
+}
+
+// drop ends a connection that no task will take.
+func (s *stream) drop() {
+	s.close()
+	s.taken(false)
+	s.e.reg.remove(s)
+}

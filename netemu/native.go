@@ -1,0 +1,196 @@
+package netemu
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/trap"
+)
+
+// unixNames decides which AF_UNIX addresses tasks may reach: those that were
+// bound inside the sandbox, and the paths that the user allowed. All other
+// sockets of the host (docker.sock, D-Bus, nscd, resolved) are doors out of the
+// sandbox.
+//
+// The address is judged before the kernel reads it again, so a program with two
+// threads can exchange it in between; docs/limits.md says what stands behind.
+type unixNames struct {
+	allowed map[string]bool
+
+	mu       sync.Mutex
+	files    map[fileID]bool
+	abstract map[string]bool
+}
+
+// fileID names a socket file whatever its path.
+type fileID struct{ dev, ino uint64 }
+
+// maxUnixNames bounds the names that are remembered.
+const maxUnixNames = 1 << 16
+
+func newUnixNames(allow []string) *unixNames {
+	u := &unixNames{allowed: make(map[string]bool), files: make(map[fileID]bool), abstract: make(map[string]bool)}
+	for _, p := range allow {
+		u.allowed[path.Clean(p)] = true
+	}
+	return u
+}
+
+// unixPath is the name in a sockaddr_un: abstract names start with a zero byte.
+func unixPath(raw []byte) string {
+	name := string(raw[2:])
+	if name == "" || name[0] == 0 {
+		return name
+	}
+	name, _, _ = strings.Cut(name, "\x00")
+	return name
+}
+
+// file finds the socket file that the task means by name.
+func (u *unixNames) file(t trap.Task, name string) (fileID, bool) {
+	base := fmt.Sprintf("/proc/%d/cwd/", t.TID())
+	if path.IsAbs(name) {
+		base = fmt.Sprintf("/proc/%d/root", t.TID())
+	}
+	fi, err := os.Stat(base + name)
+	if err != nil {
+		return fileID{}, false
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return fileID{uint64(st.Dev), st.Ino}, ok
+}
+
+// bound notes a name that a task has bound.
+func (u *unixNames) bound(t trap.Task, name string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.files)+len(u.abstract) >= maxUnixNames {
+		return
+	}
+	if strings.HasPrefix(name, "\x00") {
+		u.abstract[name] = true
+	} else if id, ok := u.file(t, name); ok {
+		u.files[id] = true
+	}
+}
+
+// reachable says whether a task may connect to name.
+func (u *unixNames) reachable(t trap.Task, name string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if name == "" {
+		return true
+	}
+	if name[0] == 0 {
+		return u.abstract[name]
+	}
+	if u.allowed[path.Clean(name)] {
+		return true
+	}
+	id, ok := u.file(t, name)
+	return !ok || u.files[id]
+}
+
+// bindNative is bind(2) on a socket that is none of ours: an AF_UNIX one, or
+// one that the program was started with.
+func (e *Emulator) bindNative(t trap.Task, c trap.Call, raw []byte) trap.Verdict {
+	switch f, _ := abi.Family(raw); f {
+	case unix.AF_UNIX:
+	case unix.AF_INET, unix.AF_INET6:
+		return trap.Fail(unix.EACCES)
+	default:
+		return trap.Run()
+	}
+	name := unixPath(raw)
+	fd := c.Int32(0)
+	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {
+		if ret == 0 {
+			if name == "" {
+				name = autobound(t, fd)
+			}
+			e.names.bound(t, name)
+		}
+		return passOn(t, ret)
+	})
+}
+
+// autobound is the abstract name that the kernel has chosen for fd
+// (unix_autobind), as /proc/net/unix tells it.
+func autobound(t trap.Task, fd int32) string {
+	inode, errno := t.Inode(fd)
+	if errno != 0 {
+		return ""
+	}
+	list, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(list)) {
+		f := strings.Fields(line)
+		if len(f) == 8 && f[6] == fmt.Sprint(inode) && strings.HasPrefix(f[7], "@") {
+			return "\x00" + f[7][1:]
+		}
+	}
+	return ""
+}
+
+// connectNative is connect(2) on a socket that is none of ours. An inet socket
+// that the program was started with must not lead out of the sandbox.
+func (e *Emulator) connectNative(t trap.Task, _ trap.Call, raw []byte) trap.Verdict {
+	f, errno := abi.Family(raw)
+	switch {
+	case errno != 0:
+		return trap.Run()
+	case f == unix.AF_UNSPEC:
+		return trap.Run()
+	case f == unix.AF_UNIX && e.names.reachable(t, unixPath(raw)):
+		return trap.Run()
+	case f == unix.AF_UNIX:
+		e.ledger.count(t, "unix socket", strings.ReplaceAll(unixPath(raw), "\x00", "@"))
+		return trap.Fail(unix.ECONNREFUSED)
+	}
+	return trap.Fail(unix.EACCES)
+}
+
+// sendNative is sendto(2), sendmsg(2) or sendmmsg(2) on a socket that is none
+// of ours: an address with it is judged as connect's is.
+func (e *Emulator) sendNative(t trap.Task, c trap.Call) trap.Verdict {
+	switch c.NR {
+	case unix.SYS_SENDTO:
+		return e.judgeName(t, c, c.Pointer(4), c.Int32(5))
+	case unix.SYS_SENDMSG:
+		h, errno := copyMsghdr(t, c.Pointer(1))
+		if errno != 0 {
+			return trap.Fail(errno)
+		}
+		return e.judgeName(t, c, h.Name, int32(h.NameLen))
+	}
+	for i := uint64(0); i < min(c.Args[2]&0xffffffff, maxIovec); i++ {
+		h, errno := copyMsghdr(t, c.Pointer(1)+i*abi.SizeofMMsghdr)
+		if errno != 0 {
+			break
+		}
+		if v := e.judgeName(t, c, h.Name, int32(h.NameLen)); v.Kind != trap.KindNative {
+			return v
+		}
+	}
+	return trap.Run()
+}
+
+func (e *Emulator) judgeName(t trap.Task, c trap.Call, addr uint64, length int32) trap.Verdict {
+	if addr == 0 || length < 2 {
+		return trap.Run()
+	}
+	raw, errno := copyAddress(t, addr, length)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	return e.connectNative(t, c, raw)
+}

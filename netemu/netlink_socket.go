@@ -1,0 +1,98 @@
+package netemu
+
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/netlink"
+	"netbox/netemu/stack"
+	"netbox/trap"
+)
+
+// netlinkTransport answers an AF_NETLINK socket: what is sent to the kernel
+// (port 0) is answered at once, onto the surrogate.
+type netlinkTransport struct {
+	conn *netlink.Conn
+	push func([]byte)
+}
+
+// socketNetlink makes an AF_NETLINK socket.
+func (e *Emulator) socketNetlink(t trap.Task, id identity, flags int) trap.Verdict {
+	if id.typ != unix.SOCK_RAW && id.typ != unix.SOCK_DGRAM {
+		return trap.Fail(unix.ESOCKTNOSUPPORT)
+	}
+	conn, errno := e.netlink.Open(id.protocol)
+	if errno != 0 {
+		e.ledger.count(t, "netlink protocol", id.protocol)
+		return trap.Fail(errno)
+	}
+	tr := &netlinkTransport{conn: conn}
+	d, file, errno := e.startDatagram(id, flags, tr)
+	if errno != 0 {
+		tr.close()
+		return trap.Fail(errno)
+	}
+	tr.push = func(p []byte) {
+		// A program that does not read loses answers, as with a full receive
+		// buffer (ENOBUFS, netlink(7)).
+		if d.sur.Push(p, arrival{from: abi.Sockaddr{Family: unix.AF_NETLINK}}) == unix.EAGAIN {
+			d.fail(unix.ENOBUFS)
+		}
+	}
+	return install(file, flags, d.close)
+}
+
+func (n *netlinkTransport) bind(sa abi.Sockaddr) unix.Errno {
+	return n.conn.Bind(sa.PortID, sa.Groups)
+}
+
+// connect sets the default destination, which is the kernel anyway.
+func (n *netlinkTransport) connect(sa abi.Sockaddr) unix.Errno {
+	if sa.PortID != 0 || sa.Groups != 0 {
+		return unix.EPERM
+	}
+	return n.autobind()
+}
+
+func (n *netlinkTransport) autobind() unix.Errno {
+	if pid, _ := n.conn.Local(); pid != 0 {
+		return 0
+	}
+	return n.conn.Bind(0, 0)
+}
+
+func (n *netlinkTransport) disconnect() unix.Errno { return 0 }
+
+func (n *netlinkTransport) name() (abi.Sockaddr, unix.Errno) {
+	pid, groups := n.conn.Local()
+	return abi.Sockaddr{Family: unix.AF_NETLINK, PortID: pid, Groups: groups}, 0
+}
+
+func (n *netlinkTransport) peer() (abi.Sockaddr, unix.Errno) {
+	return abi.Sockaddr{Family: unix.AF_NETLINK}, 0
+}
+
+func (n *netlinkTransport) send(p []byte, to *abi.Sockaddr, _ *stack.SendControl) unix.Errno {
+	if to != nil && to.PortID != 0 {
+		return unix.ECONNREFUSED
+	}
+	if errno := n.autobind(); errno != 0 {
+		return errno
+	}
+	replies, errno := n.conn.Send(p)
+	for _, r := range replies {
+		n.push(r)
+	}
+	return errno
+}
+
+func (n *netlinkTransport) receive([]byte) (int, arrival, unix.Errno) {
+	return 0, arrival{}, unix.EAGAIN
+}
+
+func (n *netlinkTransport) queuedError() (stack.QueuedError, bool) {
+	return stack.QueuedError{}, false
+}
+
+func (n *netlinkTransport) endpoint() *stack.Endpoint { return nil }
+func (n *netlinkTransport) close()                    { n.conn.Close() }

@@ -1,0 +1,273 @@
+package netemu
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/netemu/surrogate"
+)
+
+// pumpBuffer is the unit in which a task's bytes are taken from its surrogate:
+// one segment at the link's MTU of 65520, and more than the 32 KiB that one
+// AF_UNIX skb holds.
+const pumpBuffer = 64 << 10
+
+var pumpBuffers = sync.Pool{New: func() any { b := make([]byte, pumpBuffer); return &b }}
+
+// outbound carries the task's bytes to the endpoint and sees the surrogate
+// close. It ends when the surrogate does.
+func (s *stream) outbound() {
+	defer s.e.wg.Done()
+	for {
+		buf := pumpBuffers.Get().(*[]byte)
+		data, err := s.sur.Next(*buf)
+		if len(data) > 0 {
+			s.write(data)
+		}
+		pumpBuffers.Put(buf)
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrClosed):
+			return
+		case errors.Is(err, io.EOF):
+			s.writeEnded()
+			if s.sur.WaitHangup() != nil {
+				return
+			}
+		default:
+			s.closed(errors.Is(err, surrogate.ErrReset))
+			return
+		}
+	}
+}
+
+// write hands data to netstack, waiting for room. Failures are inbound's to
+// report: it sees the same.
+func (s *stream) write(data []byte) {
+	ep := s.endpoint()
+	for len(data) > 0 {
+		n, errno := ep.WriteStream(data)
+		data = data[n:]
+		switch errno {
+		case 0:
+		case unix.EAGAIN:
+			select {
+			case <-s.writable:
+			case <-s.done:
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// writeEnded passes on that the task has shut down its write half.
+func (s *stream) writeEnded() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != connected || s.writeOver {
+		return
+	}
+	s.writeOver = true
+	s.ep.Shutdown(false, true)
+	if s.readOver {
+		s.endLocked(0, false)
+	}
+}
+
+// closed is close(2) of the last copy: in order, or with a reset if data was
+// unread (RFC 2525 section 2.17, tcp_close). SO_LINGER is netstack's to obey.
+func (s *stream) closed(unread bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hungUp = true
+	s.endLocked(0, unread || s.state == connecting)
+	s.e.reg.remove(s)
+}
+
+// inbound carries bytes from the endpoint to the task. It first waits for the
+// handshake.
+func (s *stream) inbound() {
+	defer s.e.wg.Done()
+	if !s.established() {
+		return
+	}
+	ep := s.endpoint()
+	w := streamWriter{sur: s.sur}
+	for {
+		_, errno := ep.ReadStream(&w)
+		n, stop := w.take()
+		switch {
+		case stop == unix.EAGAIN:
+			if s.sur.WaitWritable() != nil {
+				return
+			}
+		case stop != nil:
+			return
+		case errno == unix.EAGAIN:
+			if !s.await(s.readable) {
+				return
+			}
+		case errno != 0:
+			s.failed(errno)
+			return
+		case n == 0:
+			s.readEnded()
+			return
+		}
+	}
+}
+
+func (s *stream) await(ch chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	case <-s.done:
+		return false
+	}
+}
+
+// established waits for the handshake and tells the task how it ended.
+func (s *stream) established() bool {
+	for {
+		s.mu.Lock()
+		if s.state != connecting {
+			ok := s.state == connected
+			s.mu.Unlock()
+			return ok
+		}
+		ready := s.ep.Readiness(unix.POLLOUT | unix.POLLERR | unix.POLLHUP)
+		if ready != 0 {
+			errno := s.ep.TakeError()
+			if errno != 0 || ready&unix.POLLOUT == 0 {
+				s.failedConnect = true
+				if errno == 0 {
+					errno = unix.ECONNREFUSED
+				}
+				s.endLocked(errno, false)
+				s.mu.Unlock()
+				return false
+			}
+			s.state = connected
+			s.mu.Unlock()
+			s.sur.Open()
+			return true
+		}
+		s.mu.Unlock()
+		if !s.await(s.writable) {
+			return false
+		}
+	}
+}
+
+// readEnded passes on the peer's FIN.
+func (s *stream) readEnded() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != connected {
+		return
+	}
+	s.readOver = true
+	if s.writeOver {
+		s.endLocked(0, false)
+		return
+	}
+	s.sur.CloseWrite()
+}
+
+// failed ends a connection that netstack reports broken.
+func (s *stream) failed(errno unix.Errno) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == connected {
+		s.endLocked(errno, false)
+	}
+}
+
+// endLocked ends the socket: errno is what the task will learn (0: an orderly
+// end), abort resets the connection. What is left is a tombstone.
+func (s *stream) endLocked(errno unix.Errno, abort bool) {
+	if s.state == over {
+		return
+	}
+	s.local, _ = s.ep.Local()
+	s.remote, _ = s.ep.Remote()
+	s.state, s.soError = over, errno
+	if s.listener != nil {
+		s.listener.stop()
+	}
+	s.unsubscribe()
+	if abort {
+		s.ep.Abort()
+	} else {
+		s.ep.Close()
+	}
+	close(s.done)
+	if errno != 0 {
+		s.sur.Reset()
+	} else {
+		s.sur.Close()
+	}
+	if !s.hungUp {
+		s.e.reg.bury(s)
+	}
+}
+
+func (s *stream) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endLocked(0, true)
+}
+
+// gone looks whether the surrogate is closed and nothing is left to send: then
+// the port is free at once, without waiting for outbound's turn.
+func (s *stream) gone() bool {
+	if s.sur.HungUp() && s.sur.Unread() == 0 {
+		s.mu.Lock()
+		idle := s.state == fresh || s.state == listening
+		s.mu.Unlock()
+		if idle {
+			s.closed(false)
+			return true
+		}
+	}
+	return false
+}
+
+func (s *stream) pending() bool {
+	s.mu.Lock()
+	state := s.state
+	s.mu.Unlock()
+	return state == connected && s.sur.HungUp()
+}
+
+// streamWriter is the surrogate as the io.Writer that ReadStream wants; it
+// remembers why it stopped, and how much went through.
+type streamWriter struct {
+	sur  *surrogate.Stream
+	n    int
+	stop error
+}
+
+func (w *streamWriter) Write(p []byte) (int, error) {
+	n, err := w.sur.Write(p)
+	w.n += n
+	if err == nil && n < len(p) {
+		err = unix.EAGAIN
+	}
+	w.stop = err
+	return n, err
+}
+
+// take tells what happened since the last take: bytes written, and what
+// stopped the writer (EAGAIN: the task's queue is full; other: T is closed).
+func (w *streamWriter) take() (n int, stop error) {
+	n, stop = w.n, w.stop
+	w.n, w.stop = 0, nil
+	return n, stop
+}

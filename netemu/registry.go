@@ -1,0 +1,180 @@
+package netemu
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/stack"
+	"netbox/trap"
+)
+
+// socket is what every kind of emulated socket answers. Handlers have copied
+// and checked the arguments; fd is the task's descriptor, for verdicts.
+type socket interface {
+	id() *identity
+	bind(sa abi.Sockaddr) unix.Errno
+	connect(t trap.Task, fd int32, sa abi.Sockaddr) trap.Verdict
+	listen(backlog int32) unix.Errno
+	accept(t trap.Task, fd int32, q acceptRequest) trap.Verdict
+	shutdown(c trap.Call, how int32) trap.Verdict
+	name() (abi.Sockaddr, unix.Errno)
+	peer() (abi.Sockaddr, unix.Errno)
+	// sendto and sendmsg, recvfrom and recvmsg get the call as it was made:
+	// what they need of it depends on the kind.
+	send(t trap.Task, c trap.Call) trap.Verdict
+	receive(t trap.Task, c trap.Call) trap.Verdict
+	// endpoint is the netstack endpoint for options, nil if there is none.
+	endpoint() *stack.Endpoint
+	// stack is the stack that the socket lives on.
+	stack() *stack.Stack
+	// memo keeps options that are only told back.
+	memo() *memo
+	// gone says that the surrogate's last copy is closed, and ends the socket
+	// if so.
+	gone() bool
+	// pending says that bytes of a closed surrogate are still on their way.
+	pending() bool
+	close()
+}
+
+// identity is what socket(2) fixed.
+type identity struct {
+	family, typ, protocol int
+	inode                 uint64
+}
+
+// maxTombstones bounds how many ended connections are remembered whose
+// surrogates may still be open: enough for getsockname(2) and SO_ERROR after
+// the end on every descriptor of a busy server, at some 500 bytes each.
+const maxTombstones = 8192
+
+// sweepEvery is the number of datagram sockets made after which the dead ones
+// are looked for at once.
+const sweepEvery = 64
+
+// registry finds sockets by the inode of their surrogate. Sockets whose
+// supervisor's end is closed stay as tombstones, the oldest forgotten first.
+type registry struct {
+	mu         sync.Mutex
+	byInode    map[uint64]socket
+	listeners  map[*stream]struct{}
+	tombstones []uint64
+	unswept    int
+}
+
+func (r *registry) init() {
+	r.byInode = make(map[uint64]socket)
+	r.listeners = make(map[*stream]struct{})
+}
+
+// listening notes that s listens, or no longer does.
+func (r *registry) listening(s *stream, on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if on {
+		r.listeners[s] = struct{}{}
+	} else {
+		delete(r.listeners, s)
+	}
+}
+
+// reapListeners ends the listeners whose surrogates were closed a moment ago,
+// so that a connect right after is refused, as on Linux.
+func (r *registry) reapListeners() {
+	r.mu.Lock()
+	all := make([]*stream, 0, len(r.listeners))
+	for s := range r.listeners {
+		all = append(all, s)
+	}
+	r.mu.Unlock()
+	for _, s := range all {
+		s.gone()
+	}
+}
+
+func (r *registry) add(s socket) {
+	r.mu.Lock()
+	r.byInode[s.id().inode] = s
+	sweep := false
+	if _, ok := s.(*datagram); ok {
+		r.unswept++
+		if sweep = r.unswept >= sweepEvery; sweep {
+			r.unswept = 0
+		}
+	}
+	r.mu.Unlock()
+	if sweep {
+		r.sweep()
+	}
+}
+
+func (r *registry) get(inode uint64) socket {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byInode[inode]
+}
+
+func (r *registry) remove(s socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byInode[s.id().inode] == s {
+		delete(r.byInode, s.id().inode)
+	}
+}
+
+// bury keeps s as a tombstone.
+func (r *registry) bury(s socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byInode[s.id().inode] != s {
+		return
+	}
+	r.tombstones = append(r.tombstones, s.id().inode)
+	if len(r.tombstones) > maxTombstones {
+		delete(r.byInode, r.tombstones[0])
+		r.tombstones = r.tombstones[1:]
+	}
+}
+
+func (r *registry) all() []socket {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]socket, 0, len(r.byInode))
+	for _, s := range r.byInode {
+		out = append(out, s)
+	}
+	return out
+}
+
+// sweep ends the sockets whose surrogates are closed.
+func (r *registry) sweep() {
+	for _, s := range r.all() {
+		s.gone()
+	}
+}
+
+func (r *registry) draining() bool {
+	for _, s := range r.all() {
+		if s.pending() {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *registry) closeAll() {
+	for _, s := range r.all() {
+		s.close()
+	}
+}
+
+// find returns the socket behind fd. nil, 0: a descriptor that is none of ours.
+func (e *Emulator) find(t trap.Task, fd int32) (socket, unix.Errno) {
+	inode, errno := t.Inode(fd)
+	if errno != 0 {
+		return nil, errno
+	}
+	return e.reg.get(inode), 0
+}

@@ -1,0 +1,256 @@
+package netemu
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/stack"
+	"netbox/netemu/surrogate"
+	"netbox/trap"
+)
+
+// streamState is where a TCP socket stands, as a task sees it.
+//
+//	fresh ─connect→ connecting ─→ connected ─→ over
+//	   └──listen──→ listening        (failed connect: over; connect again: fresh)
+type streamState uint8
+
+const (
+	fresh streamState = iota
+	connecting
+	connected
+	listening
+	over
+)
+
+// stream is a TCP socket. Its outbound goroutine runs from the start, since it
+// is the one that sees the surrogate close; inbound runs from connect on.
+type stream struct {
+	e   *Emulator
+	idn identity
+	mem memo
+	sur *surrogate.Stream
+
+	readable, writable chan struct{} // a token when netstack says so
+	done               chan struct{} // closed when the socket is over
+	unsubscribe        func()
+
+	mu    sync.Mutex
+	ep    *stack.Endpoint
+	state streamState
+	// soError is what SO_ERROR will tell, once.
+	soError unix.Errno
+	// reported says that connect(2) has told the outcome of a handshake that it
+	// left behind with EINPROGRESS.
+	reported bool
+	// failedConnect says that the socket is over for want of a connection, so
+	// that connect may be tried again.
+	failedConnect bool
+	// local and remote are kept from the moment the socket is over.
+	local, remote       stack.Addr
+	readOver, writeOver bool
+	hungUp              bool
+	sendTimeout         time.Duration // SO_SNDTIMEO, negative: none
+	// file is T of an accepted connection that no task has taken yet, -1 else.
+	file     int
+	listener *listener
+}
+
+func (s *stream) id() *identity             { return &s.idn }
+func (s *stream) stack() *stack.Stack       { return s.e.stack }
+func (s *stream) memo() *memo               { return &s.mem }
+func (s *stream) endpoint() *stack.Endpoint { s.mu.Lock(); defer s.mu.Unlock(); return s.ep }
+
+// newStream makes a TCP socket and installs its surrogate.
+func (e *Emulator) newStream(id identity, family stack.Family, flags int) trap.Verdict {
+	ep, errno := e.stack.NewTCP(family)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	sur, pair, err := surrogate.NewConnecting(flags&unix.SOCK_NONBLOCK != 0)
+	if err != nil {
+		ep.Close()
+		return trap.Fail(surrogateErrno(err))
+	}
+	id.inode = pair.Inode
+	s := e.prepareStream(id, ep, sur)
+	s.start()
+	return install(pair.T, flags, s.close)
+}
+
+// prepareStream is a stream before its goroutines run.
+func (e *Emulator) prepareStream(id identity, ep *stack.Endpoint, sur *surrogate.Stream) *stream {
+	return &stream{
+		e: e, idn: id, sur: sur, ep: ep, sendTimeout: -1, file: -1,
+		readable: make(chan struct{}, 1), writable: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+}
+
+// start registers the stream and starts its outbound goroutine.
+func (s *stream) start() {
+	s.subscribe()
+	s.e.reg.add(s)
+	s.e.wg.Add(1) // outbound
+	go s.outbound()
+}
+
+// subscribe asks netstack for tokens.
+func (s *stream) subscribe() {
+	in := s.ep.Notify(unix.POLLIN|unix.POLLHUP|unix.POLLERR, func() { token(s.readable) })
+	out := s.ep.Notify(unix.POLLOUT|unix.POLLHUP|unix.POLLERR, func() { token(s.writable) })
+	s.unsubscribe = func() { in(); out() }
+}
+
+// token puts one in ch if there is none: a wake-up that is never lost and never
+// blocks.
+func token(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// surrogateErrno is what a task is told when no surrogate can be made: the
+// supervisor is out of descriptors or memory.
+func surrogateErrno(err error) unix.Errno {
+	for _, e := range []unix.Errno{unix.EMFILE, unix.ENFILE} {
+		if err == e {
+			return unix.ENFILE
+		}
+	}
+	return unix.ENOBUFS
+}
+
+func (s *stream) bind(sa abi.Sockaddr) unix.Errno {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != fresh {
+		return unix.EINVAL
+	}
+	return s.ep.Bind(stackAddr(sa))
+}
+
+func (s *stream) name() (abi.Sockaddr, unix.Errno) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.local
+	if s.state != over {
+		var errno unix.Errno
+		if a, errno = s.ep.Local(); errno != 0 {
+			a = stack.Addr{}
+		}
+	}
+	return sockaddr(s.idn.family, a), 0
+}
+
+func (s *stream) peer() (abi.Sockaddr, unix.Errno) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == over && !s.failedConnect && s.remote.Addr().IsValid():
+		return sockaddr(s.idn.family, s.remote), 0
+	case s.state != connected:
+		return abi.Sockaddr{}, unix.ENOTCONN
+	}
+	a, errno := s.ep.Remote()
+	if errno != 0 {
+		return abi.Sockaddr{}, unix.ENOTCONN
+	}
+	return sockaddr(s.idn.family, a), 0
+}
+
+// shutdown runs on the surrogate, so that bytes still on their way are not
+// overtaken: T's write half natively, its read half from our end.
+func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case listening:
+		if how != unix.SHUT_WR {
+			s.listener.stop()
+			s.sur.CloseWrite()
+		}
+		return trap.Done(0)
+	case connecting:
+		s.endLocked(0, true)
+		return trap.Done(0)
+	case connected:
+	default:
+		return trap.Fail(unix.ENOTCONN)
+	}
+	if how != unix.SHUT_WR {
+		s.sur.CloseWrite()
+	}
+	if how == unix.SHUT_RD {
+		return trap.Done(0)
+	}
+	args := c.Args
+	args[1] = unix.SHUT_WR
+	return trap.RunThen(&args, passOn)
+}
+
+// send hands the bytes to the kernel: they go to the surrogate, and an address
+// with them is ignored, as tcp_sendmsg does.
+func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
+	flags := c.Int32(2)
+	if c.NR == unix.SYS_SENDTO || c.NR == unix.SYS_SENDMMSG {
+		flags = c.Int32(3)
+	}
+	if flags&(unix.MSG_OOB|unix.MSG_FASTOPEN) != 0 {
+		s.e.ledger.count(t, "send flag", flags)
+		return trap.Fail(unix.EOPNOTSUPP)
+	}
+	s.mu.Lock()
+	state := s.state
+	s.mu.Unlock()
+	if state == fresh || state == listening {
+		return trap.Fail(unix.EPIPE)
+	}
+	if c.NR != unix.SYS_SENDTO {
+		return trap.Run()
+	}
+	args := c.Args
+	args[4], args[5] = 0, 0
+	return trap.RunThen(&args, passOn)
+}
+
+// passOn ends a call with what the kernel returned.
+func passOn(_ trap.Task, ret int64) trap.Verdict {
+	if ret < 0 {
+		return trap.Fail(unix.Errno(-ret))
+	}
+	return trap.Done(ret)
+}
+
+// receive lets the kernel read the surrogate, which has no name to tell, like a
+// connected TCP socket.
+func (s *stream) receive(_ trap.Task, c trap.Call) trap.Verdict {
+	flags := c.Int32(2)
+	if c.NR != unix.SYS_RECVMSG {
+		flags = c.Int32(3)
+	}
+	if flags&unix.MSG_ERRQUEUE != 0 {
+		return trap.Fail(unix.EAGAIN)
+	}
+	if flags&unix.MSG_OOB != 0 {
+		return trap.Fail(unix.EINVAL)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == fresh || s.state == listening {
+		return trap.Fail(unix.ENOTCONN)
+	}
+	return trap.Run()
+}
+
+// takeError is SO_ERROR.
+func (s *stream) takeError() unix.Errno {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	errno := s.soError
+	s.soError = 0
+	return errno
+}

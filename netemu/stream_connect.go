@@ -1,0 +1,141 @@
+package netemu
+
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/stack"
+	"netbox/netemu/surrogate"
+	"netbox/trap"
+)
+
+// connect starts the handshake; a blocking task sleeps in poll(2) on its
+// surrogate, which becomes writable, or hangs up, when the outcome is known.
+func (s *stream) connect(t trap.Task, fd int32, sa abi.Sockaddr) trap.Verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sa.Family == unix.AF_UNSPEC {
+		return s.disconnectLocked(fd)
+	}
+	if int(sa.Family) != s.idn.family {
+		return trap.Fail(unix.EINVAL)
+	}
+	switch s.state {
+	case connecting:
+		return s.waitLocked(t, fd, unix.EALREADY)
+	case connected:
+		if !s.reported {
+			s.reported = true
+			return trap.Done(0)
+		}
+		return trap.Fail(unix.EISCONN)
+	case listening:
+		return trap.Fail(unix.EISCONN)
+	case over:
+		if !s.failedConnect {
+			return trap.Fail(unix.EISCONN)
+		}
+		if !s.reported {
+			return trap.Fail(s.outcomeLocked())
+		}
+		return s.renewLocked(t, fd, &sa)
+	}
+	return s.startLocked(t, fd, sa)
+}
+
+// startLocked sends the SYN.
+func (s *stream) startLocked(t trap.Task, fd int32, sa abi.Sockaddr) trap.Verdict {
+	s.e.reg.reapListeners()
+	errno := s.ep.Connect(stackAddr(sa))
+	if errno != 0 && errno != unix.EINPROGRESS {
+		return trap.Fail(errno)
+	}
+	s.state = connecting
+	s.e.wg.Add(1) // inbound
+	go s.inbound()
+	return s.waitLocked(t, fd, unix.EINPROGRESS)
+}
+
+// waitLocked is the verdict for a handshake under way: busy for a non-blocking
+// socket, else a wait for the outcome.
+func (s *stream) waitLocked(t trap.Task, fd int32, busy unix.Errno) trap.Verdict {
+	flags, errno := t.StatusFlags(fd)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	if flags&unix.O_NONBLOCK != 0 {
+		s.reported = false
+		return trap.Fail(busy)
+	}
+	w := &trap.Wait{FD: fd, Events: unix.POLLOUT, Timeout: s.sendTimeout}
+	w.Again = func(t trap.Task, ready bool) trap.Verdict {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.state == connecting {
+			if !ready {
+				return trap.Fail(unix.EINPROGRESS)
+			}
+			return w.Verdict()
+		}
+		return trap.Fail(s.outcomeLocked())
+	}
+	return w.Verdict()
+}
+
+// outcomeLocked tells how the handshake ended, once (inet_stream_connect,
+// sock_error): a failure whose error SO_ERROR has told is ECONNABORTED.
+func (s *stream) outcomeLocked() unix.Errno {
+	s.reported = true
+	if s.state == connected {
+		return 0
+	}
+	errno := s.soError
+	s.soError = 0
+	if errno == 0 {
+		errno = unix.ECONNABORTED
+	}
+	return errno
+}
+
+// disconnectLocked is connect(AF_UNSPEC): the socket becomes a fresh one.
+func (s *stream) disconnectLocked(fd int32) trap.Verdict {
+	if s.state == fresh {
+		return trap.Done(0)
+	}
+	if s.state != over {
+		s.endLocked(0, true)
+	}
+	return s.renewLocked(nil, fd, nil)
+}
+
+// renewLocked puts a new socket in the place of one whose surrogate has ended,
+// in the calling process only, and connects it to sa if there is one. Options
+// are netstack's defaults again.
+func (s *stream) renewLocked(_ trap.Task, fd int32, sa *abi.Sockaddr) trap.Verdict {
+	family := stack.Inet4
+	if s.idn.family == unix.AF_INET6 {
+		family = stack.Inet6
+	}
+	ep, errno := s.e.stack.NewTCP(family)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	sur, pair, err := surrogate.NewConnecting(false)
+	if err != nil {
+		ep.Close()
+		return trap.Fail(surrogateErrno(err))
+	}
+	id := s.idn
+	id.inode = pair.Inode
+	n := s.e.prepareStream(id, ep, sur)
+	n.sendTimeout = s.sendTimeout
+	n.start()
+	i := &trap.Install{File: pair.T, At: fd, Failed: func(unix.Errno) { n.close() }}
+	i.Then = func(t trap.Task, fd int32) trap.Verdict {
+		if sa == nil {
+			return trap.Done(0)
+		}
+		return n.connect(t, fd, *sa)
+	}
+	return i.Verdict()
+}

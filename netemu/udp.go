@@ -1,0 +1,64 @@
+package netemu
+
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/stack"
+)
+
+// inet is what the transports over a netstack endpoint share.
+type inet struct {
+	family int
+	ep     *stack.Endpoint
+}
+
+func (t inet) bind(sa abi.Sockaddr) unix.Errno    { return t.ep.Bind(stackAddr(sa)) }
+func (t inet) connect(sa abi.Sockaddr) unix.Errno { return t.ep.Connect(stackAddr(sa)) }
+func (t inet) disconnect() unix.Errno             { return t.ep.Disconnect() }
+func (t inet) endpoint() *stack.Endpoint          { return t.ep }
+func (t inet) close()                             { t.ep.Close() }
+
+func (t inet) queuedError() (stack.QueuedError, bool) { return t.ep.TakeQueuedError() }
+
+func (t inet) name() (abi.Sockaddr, unix.Errno) {
+	a, errno := t.ep.Local()
+	if errno != 0 {
+		a = stack.Addr{}
+	}
+	return sockaddr(t.family, a), 0
+}
+
+func (t inet) peer() (abi.Sockaddr, unix.Errno) {
+	a, errno := t.ep.Remote()
+	if errno != 0 {
+		return abi.Sockaddr{}, unix.ENOTCONN
+	}
+	return sockaddr(t.family, a), 0
+}
+
+// udp is a UDP socket's transport.
+type udp struct{ inet }
+
+func newUDP(id identity, ep *stack.Endpoint) transport { return &udp{inet{id.family, ep}} }
+
+func (u *udp) send(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno {
+	var dst *stack.Addr
+	if to != nil {
+		if to.Addr.Port() == 0 {
+			return unix.EINVAL
+		}
+		a := stackAddr(*to)
+		dst = &a
+	}
+	_, errno := u.ep.Send(p, dst, c)
+	return errno
+}
+
+func (u *udp) receive(buf []byte) (int, arrival, unix.Errno) {
+	d, errno := u.ep.Receive(buf, false)
+	if errno != 0 {
+		return 0, arrival{}, errno
+	}
+	return d.N, arrival{from: sockaddr(u.family, d.From), control: d.Control}, 0
+}
