@@ -1,0 +1,115 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"netbox/netemu/stack"
+	"netbox/netemu/uplink/relay"
+)
+
+const (
+	// maxFlows bounds open connections to all published ports together: a
+	// descriptor, two goroutines and 4 KiB each, about 256 MiB in all.
+	maxFlows = 16384
+	// dialTimeout is for a handshake inside this process, which takes
+	// microseconds unless the program's backlog is full. Linux drops the SYN
+	// then and the client asks again for 127 s; a client that was accepted
+	// already should learn sooner that nobody takes it.
+	dialTimeout = 30 * time.Second
+	// acceptPause is how long to wait after an accept(2) that failed for want
+	// of descriptors or memory, before the next.
+	acceptPause = 50 * time.Millisecond
+)
+
+// keepAlive asks the kernel to look for clients that have vanished: the
+// program's own SO_KEEPALIVE would only ever find the gateway. It is Linux's
+// default (tcp_keepalive_time, _intvl, _probes), and RFC 1122 section
+// 4.2.3.6's least.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Hour, Interval: 75 * time.Second, Count: 9}
+
+// tcpPort is one listening socket of the host.
+type tcpPort struct {
+	*Server
+	spec     Spec
+	listener *net.TCPListener
+}
+
+func (s *Server) openTCP(spec Spec, at netip.AddrPort) error {
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	lc.SetMultipathTCP(false)
+	l, err := lc.Listen(s.ctx, network("tcp", at), at.String())
+	if err != nil {
+		return err
+	}
+	s.tcp = append(s.tcp, &tcpPort{Server: s, spec: spec, listener: l.(*net.TCPListener)})
+	return nil
+}
+
+// network names one IP version, so that [::] leaves v4 to the other socket.
+func network(proto string, at netip.AddrPort) string {
+	if at.Addr().Is4() {
+		return proto + "4"
+	}
+	return proto + "6"
+}
+
+func (p *tcpPort) serve() {
+	for {
+		host, err := p.listener.AcceptTCP()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			p.log.Warn("accept", "port", p.spec, "err", err)
+			select {
+			case <-time.After(acceptPause):
+				continue
+			case <-p.ctx.Done():
+				return
+			}
+		}
+		if !p.flows.Add(host) {
+			p.count.tcpNoRoom.Add(1)
+			relay.Reset(host)
+			continue
+		}
+		if !p.running.Go(func() { p.carry(host) }) {
+			p.flows.Remove(host)
+			relay.Reset(host)
+		}
+	}
+}
+
+// carry is the life of one connection.
+func (p *tcpPort) carry(host *net.TCPConn) {
+	defer p.flows.Remove(host)
+	client := host.RemoteAddr().(*net.TCPAddr).AddrPort()
+	box, err := p.dial(client.Addr())
+	if err != nil {
+		p.count.tcpUnanswered.Add(1)
+		p.log.Debug("nothing answers in the sandbox", "port", p.spec, "client", client, "err", err)
+		relay.Reset(host)
+		return
+	}
+	p.count.tcpFlows.Add(1)
+	sent := relay.TCP(host, box, relay.Options{Outward: func() { p.flows.EndOutward(host) }})
+	p.log.Debug("published connection closed", "port", p.spec, "client", client, "out", sent.Outward, "in", sent.Inward)
+}
+
+func (p *tcpPort) dial(client netip.Addr) (stack.Conn, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
+	defer cancel()
+	var errs []error
+	for _, way := range paths(client, p.spec.Port) {
+		box, err := p.dialer.DialTCP(ctx, way.local, way.remote)
+		if err == nil {
+			return box, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}

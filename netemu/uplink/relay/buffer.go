@@ -1,0 +1,118 @@
+package relay
+
+import (
+	"io"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// bulkSize is the buffer of a flow that has much to carry, in bytes.
+	// See BenchmarkBufferSize in package nat: below 64 KiB the system calls
+	// show, above 256 KiB nothing more is gained and the CPU's caches are left.
+	bulkSize = 256 << 10
+	// idleSize is all that a waiting flow holds for its outward direction, so
+	// that thousands of idle flows cost little. It takes a usual request.
+	idleSize = 4 << 10
+)
+
+var (
+	bulkBuffers = sync.Pool{New: func() any { b := make([]byte, bulkSize); return &b }}
+	idleBuffers = sync.Pool{New: func() any { b := make([]byte, idleSize); return &b }}
+)
+
+// boxReader reads from a connection that wants the buffer before it waits: a
+// small one until a read fills it, then a big one until little comes.
+type boxReader struct {
+	box  io.Reader
+	buf  *[]byte
+	last int // bytes of the latest read
+}
+
+func newBoxReader(box io.Reader) *boxReader {
+	return &boxReader{box: box, buf: idleBuffers.Get().(*[]byte)}
+}
+
+// read returns what came, valid until the next call.
+func (r *boxReader) read() ([]byte, error) {
+	bulk := len(*r.buf) == bulkSize
+	switch {
+	case !bulk && r.last == idleSize:
+		r.release()
+		r.buf = bulkBuffers.Get().(*[]byte)
+	case bulk && r.last <= idleSize:
+		r.release()
+		r.buf = idleBuffers.Get().(*[]byte)
+	}
+	n, err := r.box.Read(*r.buf)
+	r.last = n
+	return (*r.buf)[:n], err
+}
+
+func (r *boxReader) release() {
+	if len(*r.buf) == bulkSize {
+		bulkBuffers.Put(r.buf)
+	} else {
+		idleBuffers.Put(r.buf)
+	}
+}
+
+// hostReader reads from a kernel socket and holds a buffer only while there
+// is something in it.
+type hostReader struct {
+	raw syscall.RawConn
+	try func(fd uintptr) bool // r.readNow, bound once
+	buf *[]byte
+	n   int
+	err error
+}
+
+func newHostReader(raw syscall.RawConn) *hostReader {
+	r := &hostReader{raw: raw}
+	r.try = r.readNow
+	return r
+}
+
+// read returns what came, valid until release, which the caller must call
+// before the next read. The stream's end is io.EOF.
+func (r *hostReader) read() ([]byte, error) {
+	r.n, r.err = 0, nil
+	err := r.raw.Read(r.try)
+	if err == nil {
+		err = r.err
+	}
+	if r.buf == nil {
+		return nil, err
+	}
+	return (*r.buf)[:r.n], err
+}
+
+func (r *hostReader) release() {
+	if r.buf != nil {
+		bulkBuffers.Put(r.buf)
+		r.buf = nil
+	}
+}
+
+// readNow reads without waiting; false means that there was nothing yet.
+func (r *hostReader) readNow(fd uintptr) bool {
+	r.buf = bulkBuffers.Get().(*[]byte)
+	n, err := unix.Read(int(fd), *r.buf)
+	for err == unix.EINTR {
+		n, err = unix.Read(int(fd), *r.buf)
+	}
+	switch {
+	case err == unix.EAGAIN:
+		r.release()
+		return false
+	case err != nil:
+		r.err = err
+	case n == 0:
+		r.err = io.EOF
+	default:
+		r.n = n
+	}
+	return true
+}

@@ -1,0 +1,201 @@
+// Package relay carries a TCP connection over the border between a host socket
+// and a stack of ours: bytes, half-closes and resets, each way.
+//
+//	sandbox ⇄ box (a connection of our stack) ⇄ host (a kernel socket) ⇄ peer
+//
+// Two pumps run, one a direction: outward (box to host) and inward. The end of
+// one direction is handed on as a FIN (shutdown(2), SHUT_WR) and the other goes
+// on. Whatever error a side shows is an end that the other side must not take
+// for an orderly one, and becomes a reset there: SO_LINGER with zero on the
+// host socket, Abort on the box.
+//
+// # No stranded flow
+//
+// A half-closed flow can wait for ever on a side that is gone and has nothing
+// to say.
+//   - Host closed, then reset: after its FIN the socket's errors are still
+//     watched through the poller.
+//   - Box closed, host silent: the program may have gone altogether, and our
+//     stack would learn it only from the next byte it sent. So a flow whose box
+//     side has ended lives for [HalfClosedIdle] without a byte, then is reset.
+//   - Peers that vanish from the real network without a word are no case of
+//     ours: the program would wait too, and a NAT adds no keepalive that nobody
+//     asked for.
+//
+// Ownership: TCP owns both connections from the call on and closes them.
+package relay
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// HalfClosedIdle is how long a flow whose box side has ended may be silent.
+// Linux's conntrack, behind which such flows usually live, allows 60 s
+// (nf_conntrack_tcp_timeout_close_wait), but it may forget a flow and let the
+// endpoints find out; we would reset a request that a slow server still works
+// on. Half an hour is longer than HTTP servers and proxies let a request take.
+const HalfClosedIdle = 30 * time.Minute
+
+// Conn is a TCP connection of one of our stacks.
+type Conn interface {
+	net.Conn
+	CloseWrite() error // FIN
+	Abort()            // RST
+}
+
+// Options changes what TCP does. The zero value is the usual.
+type Options struct {
+	// Outward is called when no more bytes will go to the host: the kernel
+	// has them all, or a reset has lost them.
+	Outward func()
+	// HalfClosedIdle, if not zero, is used for the constant of that name.
+	HalfClosedIdle time.Duration
+}
+
+// Bytes counts what a flow carried.
+type Bytes struct{ Inward, Outward int64 }
+
+type flow struct {
+	host *net.TCPConn
+	raw  syscall.RawConn
+	box  Conn
+	end  sync.Once // of both connections
+	opts Options
+
+	outwardEnded atomic.Bool
+}
+
+// TCP relays between host and box, and returns when both directions have ended
+// or a side was reset.
+func TCP(host *net.TCPConn, box Conn, o Options) Bytes {
+	if o.HalfClosedIdle == 0 {
+		o.HalfClosedIdle = HalfClosedIdle
+	}
+	if o.Outward == nil {
+		o.Outward = func() {}
+	}
+	f := &flow{host: host, box: box, opts: o}
+	raw, err := host.SyscallConn()
+	if err != nil { // only for a socket that is closed already
+		f.abort()
+		o.Outward()
+		return Bytes{}
+	}
+	f.raw = raw
+	var n Bytes
+	outward := make(chan int64)
+	go func() { // joined below
+		sent := f.pumpOutward()
+		o.Outward()
+		outward <- sent
+	}()
+	n.Inward = f.pumpInward()
+	n.Outward = <-outward
+	f.end.Do(func() {
+		host.Close()
+		box.Close()
+	})
+	return n
+}
+
+// abort resets both sides, and so ends both pumps.
+func (f *flow) abort() {
+	f.end.Do(func() { Reset(f.host); f.box.Abort() })
+}
+
+// Reset closes a host connection with RST instead of FIN.
+func Reset(host *net.TCPConn) {
+	// An error here means that the connection is over already.
+	_ = host.SetLinger(0)
+	host.Close()
+}
+
+// pumpOutward carries box to host until the box's FIN or a reset.
+func (f *flow) pumpOutward() int64 {
+	var total int64
+	r := newBoxReader(f.box)
+	defer r.release()
+	for {
+		p, err := r.read()
+		n, werr := write(f.host, p)
+		total += int64(n)
+		switch {
+		case werr != nil:
+		case err == nil:
+			continue
+		case errors.Is(err, io.EOF) && f.host.CloseWrite() == nil:
+			f.outwardEnded.Store(true)
+			// Wakes the inward pump: to the idle clock, or to its end.
+			f.host.SetReadDeadline(time.Now())
+			return total
+		}
+		f.abort()
+		return total
+	}
+}
+
+// pumpInward carries host to box until the host's FIN or a reset, and stays to
+// watch a half-closed host socket.
+func (f *flow) pumpInward() int64 {
+	var total, before int64
+	before = -1
+	r := newHostReader(f.raw)
+	for {
+		p, err := r.read()
+		n, werr := write(f.box, p)
+		r.release()
+		total += int64(n)
+		switch {
+		case werr != nil:
+		case err == nil:
+			continue
+		case errors.Is(err, os.ErrDeadlineExceeded) && total != before:
+			before = total
+			f.host.SetReadDeadline(time.Now().Add(f.opts.HalfClosedIdle))
+			continue
+		case errors.Is(err, io.EOF) && f.box.CloseWrite() == nil:
+			if f.awaitOutward() {
+				return total
+			}
+		}
+		f.abort()
+		return total
+	}
+}
+
+// write leaves out the empty write, which is no no-op on a kernel socket: it
+// reports a pending error that belongs to the read.
+func write(w io.Writer, p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	return w.Write(p)
+}
+
+// awaitOutward waits, after the host's FIN, for the end of the outward pump;
+// false means that the host socket was reset before.
+func (f *flow) awaitOutward() bool {
+	for !f.outwardEnded.Load() {
+		err := f.raw.Read(hasError)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return f.outwardEnded.Load()
+		}
+	}
+	return true
+}
+
+// hasError says whether a socket has a pending error, without taking it.
+func hasError(fd uintptr) bool {
+	p := []unix.PollFd{{Fd: int32(fd)}}
+	_, err := unix.Poll(p, 0)
+	return err == nil && p[0].Revents&unix.POLLERR != 0
+}

@@ -1,0 +1,100 @@
+package relay
+
+import (
+	"net"
+	"sync"
+)
+
+// Group is a set of goroutines with one owner, who ends them and then joins
+// them. The zero Group is ready.
+type Group struct {
+	mu     sync.Mutex // a leaf
+	closed bool
+	wg     sync.WaitGroup
+}
+
+// Go runs f, unless the group is closed; then it is false.
+func (g *Group) Go(f func()) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.wg.Go(f)
+	return true
+}
+
+// Close lets nothing more in and waits for what runs.
+func (g *Group) Close() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.wg.Wait()
+}
+
+// Table holds the host connections of one owner's flows, so that they can be
+// counted, waited for and ended.
+type Table struct {
+	max int
+
+	mu     sync.Mutex // a leaf
+	conns  map[*net.TCPConn]struct{}
+	toHost map[*net.TCPConn]struct{} // those whose outward direction has not ended
+	closed bool
+}
+
+// NewTable makes a table for at most max flows.
+func NewTable(max int) *Table {
+	return &Table{max: max, conns: map[*net.TCPConn]struct{}{}, toHost: map[*net.TCPConn]struct{}{}}
+}
+
+// Add takes c in; false when the table is full or closed.
+func (t *Table) Add(c *net.TCPConn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || len(t.conns) >= t.max {
+		return false
+	}
+	t.conns[c] = struct{}{}
+	t.toHost[c] = struct{}{}
+	return true
+}
+
+// EndOutward notes that no more bytes will go to c.
+func (t *Table) EndOutward(c *net.TCPConn) {
+	t.mu.Lock()
+	delete(t.toHost, c)
+	t.mu.Unlock()
+}
+
+// Remove forgets c, whose flow is over.
+func (t *Table) Remove(c *net.TCPConn) {
+	t.mu.Lock()
+	delete(t.conns, c)
+	delete(t.toHost, c)
+	t.mu.Unlock()
+}
+
+// Close lets nothing more in and resets what is there, which ends TCP for it.
+func (t *Table) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for c := range t.conns {
+		Reset(c)
+	}
+}
+
+// Open is how many flows there are.
+func (t *Table) Open() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.conns)
+}
+
+// Outward is how many flows may still have bytes for the host.
+func (t *Table) Outward() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.toHost)
+}
