@@ -1,0 +1,36 @@
+package tracer
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Init prepares the process for Launch. It is to be called first in main: it
+// locks the main goroutine to the main thread, and keeps descriptors that the
+// supervisor was started with from everything that it starts.
+func Init() {
+	runtime.LockOSThread()
+	hideDescriptors()
+}
+
+// hideDescriptors marks every descriptor but 0 to 2 close-on-exec, so that
+// the program and the helpers get those that are handed to them and no other.
+func hideDescriptors() {
+	if unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return
+	}
+	// Before Linux 5.11, or under a filter that does not know the call.
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, entry := range entries {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+}
+
+// ignoredAtStart are the signals that were ignored when the supervisor was
+// started and that Go's runtime has put handlers on.
+func ignoredAtStart() []unix.Signal { return nil }

@@ -1,0 +1,119 @@
+package tracer
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+
+	"netbox/tracer/ptrace"
+	"netbox/trap"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options say what to launch and who answers its calls.
+type Options struct {
+	// Args are the program's arguments. Args[0] is searched along PATH of Env,
+	// as execvp(3) does, unless Path is set.
+	Args []string
+	Path string
+	// Env is the environment; nil means the supervisor's.
+	Env []string
+	// Dir is the working directory; "" means the supervisor's.
+	Dir string
+	// Stdin, Stdout and Stderr are the supervisor's 0, 1 and 2 if nil.
+	Stdin, Stdout, Stderr *os.File
+	// PassFDs are descriptors of the supervisor that the program gets under
+	// the same numbers.
+	PassFDs []int
+	// Handler answers the trapped calls.
+	Handler trap.Handler
+	Log     *slog.Logger
+}
+
+// ExitStatus is how the main process ended: by exit with Code, or by Signal
+// if that is not 0.
+type ExitStatus struct {
+	Code   int
+	Signal unix.Signal
+}
+
+// ExecError says why the program could not be executed: ENOENT (a shell
+// exits with 127 then), EACCES and others (126).
+type ExecError = ptrace.ExecError
+
+// Launch runs a program and all its descendants; see the package doc. An
+// *ExecError means that the program was not started, other errors are the
+// supervisor's own failures.
+func Launch(o Options) (ExitStatus, error) {
+	if len(o.Args) == 0 {
+		return ExitStatus{}, errors.New("no program to run")
+	}
+	if o.Env == nil {
+		o.Env = os.Environ()
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	var terminal terminal
+	e, err := ptrace.New(ptrace.Config{Handler: o.Handler, Log: o.Log, MainStopped: terminal.stop})
+	if err != nil {
+		return ExitStatus{}, err
+	}
+	defer e.Close()
+	hideDescriptors()
+	terminal.signal = e.Signal
+	if err = e.Spawn(program(o)); err != nil {
+		var died *ptrace.Died
+		if errors.As(err, &died) {
+			return exitStatus(died.Status), nil
+		}
+		return ExitStatus{}, err
+	}
+	stop := forwardSignals(e.Signal)
+	defer stop()
+	ws, err := e.Run()
+	o.Log.Debug("interception ended", "stats", e.Stats())
+	return exitStatus(ws), err
+}
+
+func exitStatus(ws unix.WaitStatus) ExitStatus {
+	if ws.Signaled() {
+		return ExitStatus{Signal: ws.Signal()}
+	}
+	return ExitStatus{Code: ws.ExitStatus()}
+}
+
+func program(o Options) ptrace.Program {
+	paths := []string{o.Path}
+	if o.Path == "" {
+		paths = searchPath(o.Args[0], o.Env)
+	}
+	return ptrace.Program{
+		Paths: paths, Args: o.Args, Env: o.Env, Dir: o.Dir,
+		Files: files(o), Ignored: ignoredAtStart(),
+	}
+}
+
+// files lays out the program's descriptor table.
+func files(o Options) []int {
+	table := []int{0, 1, 2}
+	for i, f := range []*os.File{o.Stdin, o.Stdout, o.Stderr} {
+		if f != nil {
+			table[i] = int(f.Fd())
+		}
+	}
+	if len(o.PassFDs) > 0 {
+		for len(table) <= slices.Max(o.PassFDs) {
+			table = append(table, -1)
+		}
+		for _, fd := range o.PassFDs {
+			if fd > 2 {
+				table[fd] = fd
+			}
+		}
+	}
+	return table
+}

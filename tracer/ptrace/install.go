@@ -1,0 +1,235 @@
+package ptrace
+
+import (
+	"netbox/trap"
+
+	"golang.org/x/sys/unix"
+)
+
+// installRun is the operation of trap.Install: the file travels through the
+// control socket of the task's process and is taken by a recvmsg(2) that the
+// task is made to run, so that the kernel gives the number.
+//
+//	take ──► (place ──► undo) ──► done          At >= 0: dup3, then close
+//	  │  ▲
+//	  │  └─── discard                           a message of a killed task's
+//	  └► remake: open ──► reach ──► raise ──► tidy ──► take
+type installRun struct {
+	in     *trap.Install // nil when only undo is left
+	stage  installStage
+	sent   *control // where the file is queued
+	token  uint64
+	fd     int32 // in the task, -1: none
+	stray  int32 // a stale message's
+	tries  int
+	remake remaking
+	queued *control
+	result int64 // ends the call after undo
+}
+
+type installStage uint8
+
+const (
+	take    installStage = iota // recvmsg on the control socket
+	discard                     // close what a stale message brought
+	place                       // dup3 to the number asked for
+	undo                        // close the descriptor, then end the call with result
+	open                        // socket for a new control socket
+	reach                       // connect it to the supervisor
+	raise                       // fcntl(F_DUPFD) to a high number
+	tidy                        // close the low number
+)
+
+// maxTries bounds how often an install begins anew because the program does
+// away with its control socket, or reads it, at the same time.
+const maxTries = 4
+
+func (o *installRun) enter(t *task) {
+	switch o.stage {
+	case take:
+		o.take(t)
+	case discard:
+		t.invoke(unix.SYS_CLOSE, &[6]uint64{uint64(o.stray)})
+	case place:
+		flags := uint64(0)
+		if o.in.CloseOnExec {
+			flags = unix.O_CLOEXEC
+		}
+		t.invoke(unix.SYS_DUP3, &[6]uint64{uint64(o.fd), uint64(o.in.At), flags})
+	case undo:
+		t.invoke(unix.SYS_CLOSE, &[6]uint64{uint64(o.fd)})
+	default:
+		o.remake.enter(t, o)
+	}
+}
+
+func (o *installRun) leave(t *task, ret int64) {
+	switch o.stage {
+	case take:
+		o.taken(t, ret)
+	case discard:
+		o.stage = take
+		t.chain()
+	case place:
+		o.placed(t, ret)
+	case undo:
+		t.finish(o.result)
+	default:
+		o.remake.leave(t, o, ret)
+	}
+}
+
+// take sends the file, unless it is queued already, and has the task fetch it.
+func (o *installRun) take(t *task) {
+	c := t.e.controlOf(t)
+	if c == nil {
+		o.stage = open
+		o.enter(t)
+		return
+	}
+	if c.user != nil && c.user != t {
+		c.queue = append(c.queue, t)
+		o.queued, t.phase = c, parked
+		t.e.stats.Parked++
+		return
+	}
+	c.user = t
+	if o.sent != c {
+		if o.sent != nil {
+			o.sent.leave(t)
+		}
+		o.sent = c
+		o.token = t.e.nextToken()
+		if e := c.send(o.token, o.in.File); e != 0 {
+			o.fail(t, e)
+			return
+		}
+	}
+	m := message{control: true}
+	addr, e := m.lay(t)
+	if e == unix.ESRCH {
+		return
+	}
+	if e != 0 {
+		o.fail(t, e)
+		return
+	}
+	flags := uint64(unix.MSG_DONTWAIT)
+	if o.in.CloseOnExec {
+		flags |= unix.MSG_CMSG_CLOEXEC
+	}
+	t.invoke(unix.SYS_RECVMSG, &[6]uint64{uint64(t.proc.control), addr, flags})
+}
+
+// taken looks at what the task fetched.
+func (o *installRun) taken(t *task, ret int64) {
+	flags, fd, token := 0, int32(-1), uint64(0)
+	if ret >= 0 {
+		flags, fd, token = receivedPayload(t)
+	}
+	t.giveBack()
+	switch {
+	case ret == payloadLen && token == o.token && fd >= 0:
+		o.arrived(t, fd)
+	case ret == payloadLen && token == o.token && flags&unix.MSG_CTRUNC != 0:
+		// scm_detach_fds could give no number.
+		o.fail(t, unix.EMFILE)
+	case o.tries >= maxTries:
+		o.fail(t, unix.ENOBUFS)
+	case ret == payloadLen && fd >= 0:
+		t.e.stats.Stale++
+		o.stray, o.stage = fd, discard
+		t.chain()
+	case ret == payloadLen, interrupted(ret), ret == -eINTR:
+		o.tries++
+		t.chain()
+	default:
+		// Taken by the program itself, or the socket is gone: send again.
+		o.tries++
+		o.sent.leave(t)
+		o.sent = nil
+		t.chain()
+	}
+}
+
+// arrived has the descriptor in the task.
+func (o *installRun) arrived(t *task, fd int32) {
+	o.fd = fd
+	o.letGo(t)
+	t.e.stats.Installs++
+	if o.in.At >= 0 && o.in.At != fd {
+		o.stage = place
+		t.chain()
+		return
+	}
+	o.conclude(t)
+}
+
+// placed has the copy at the number asked for, or an errno.
+func (o *installRun) placed(t *task, ret int64) {
+	if ret < 0 {
+		o.result = ret
+		if o.in.Failed != nil {
+			o.in.Failed(unix.Errno(-ret))
+		}
+	} else {
+		v := o.verdict(t, o.in.At)
+		o.result = v.Value
+		if v.Kind == trap.KindFail {
+			o.result = -int64(v.Errno)
+		}
+	}
+	o.stage = undo
+	t.chain()
+}
+
+// conclude ends the call; a descriptor of a call that fails is closed.
+func (o *installRun) conclude(t *task) {
+	v := o.verdict(t, o.fd)
+	if v.Kind == trap.KindFail {
+		o.stage, o.result = undo, -int64(v.Errno)
+		t.chain()
+		return
+	}
+	t.finish(v.Value)
+}
+
+func (o *installRun) verdict(t *task, fd int32) trap.Verdict {
+	if o.in.Then == nil {
+		return trap.Done(int64(fd))
+	}
+	return o.in.Then(t, fd)
+}
+
+// fail ends the call without a descriptor.
+func (o *installRun) fail(t *task, e unix.Errno) {
+	o.letGo(t)
+	if o.in.Failed != nil {
+		o.in.Failed(e)
+	}
+	t.finish(-int64(e))
+}
+
+// letGo closes the supervisor's file and passes the control socket on.
+func (o *installRun) letGo(t *task) {
+	if o.in != nil && o.in.File >= 0 {
+		unix.Close(o.in.File)
+		o.in.File = -1
+	}
+	if c := o.queued; c != nil {
+		o.queued = nil
+		c.queue = without(c.queue, t)
+	}
+	if c := o.sent; c != nil {
+		o.sent = nil
+		c.leave(t)
+	}
+}
+
+func (o *installRun) drop(t *task) {
+	o.remake.drop()
+	o.letGo(t)
+	if o.in != nil && o.in.Failed != nil && o.fd < 0 {
+		o.in.Failed(unix.ESRCH)
+	}
+}
