@@ -1,238 +1,284 @@
 package stack
 
 import (
-	"io"
 	"net/netip"
-	"time"
+	"sync"
 
 	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/raw"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+	"gvisor.dev/gvisor/pkg/waiter"
 )
 
-// Addr is an address with an optional port and interface. An invalid
-// Addr.Addr() is the wildcard of the endpoint's family.
-type Addr struct {
-	netip.AddrPort
-	NIC int32 // interface index, 0 any
-}
+// kind is what a socket's type and protocol make it.
+type kind uint8
 
-// Family is an address family.
-type Family uint8
-
-// The families.
 const (
-	Inet4 Family = iota
-	Inet6
+	kindTCP kind = iota
+	kindUDP
+	kindRaw
 )
 
 // Endpoint is a socket of the sandbox host. It is safe for concurrent use and
 // never blocks.
-type Endpoint struct{}
+type Endpoint struct {
+	s      *Stack
+	ep     tcpip.Endpoint
+	wq     *waiter.Queue
+	kind   kind
+	family Family
+	proto  uint8 // IP protocol number
 
-// Datagram says what Receive read.
-type Datagram struct {
-	N    int // bytes copied
-	Size int // the datagram's length
-	From Addr
-	Control
+	mu       sync.Mutex
+	peer     Addr          // raw: connected to; netstack does not tell
+	flags    [numBool]bool // options that only say what to report
+	mtuDisc  int           // IP_MTU_DISCOVER, for local EMSGSIZE
+	pending  unix.Errno    // SO_ERROR of UDP and raw
+	errQueue []QueuedError // IP_RECVERR
 }
 
-// PktInfo is struct in_pktinfo or struct in6_pktinfo.
-type PktInfo struct {
-	NIC        int32
-	Local, Dst netip.Addr
+// NewTCP makes a TCP socket.
+func (s *Stack) NewTCP(f Family) (*Endpoint, unix.Errno) {
+	wq := new(waiter.Queue)
+	ep, err := s.net.NewEndpoint(tcp.ProtocolNumber, f.netProto(), wq)
+	if err != nil {
+		return nil, errno(err)
+	}
+	return s.newEndpoint(ep, wq, kindTCP, f, uint8(tcp.ProtocolNumber)), 0
 }
 
-// Control is what a datagram's headers said. A field is -1 or nil where
-// nothing is known.
-type Control struct {
-	TTL, TOS         int
-	HopLimit, TClass int
-	PktInfo          *PktInfo
-	Timestamp        time.Time
+// NewUDP makes a UDP socket.
+func (s *Stack) NewUDP(f Family) (*Endpoint, unix.Errno) {
+	wq := new(waiter.Queue)
+	ep, err := s.net.NewEndpoint(udp.ProtocolNumber, f.netProto(), wq)
+	if err != nil {
+		return nil, errno(err)
+	}
+	return s.newEndpoint(ep, wq, kindUDP, f, uint8(udp.ProtocolNumber)), 0
 }
 
-// SendControl overrides an endpoint's options for one datagram. -1 and nil
-// leave them.
-type SendControl struct {
-	TTL, HopLimit int
-	PktInfo       *PktInfo
+// NewRaw makes a raw socket for an IP protocol number, as raw(7) and ipv6(7):
+// an Inet4 one receives the IP header too, IPPROTO_RAW sends only and implies
+// HeaderIncluded. netstack delivers TCP, UDP, ICMP and ICMPv6 to raw sockets
+// and no other protocol.
+func (s *Stack) NewRaw(f Family, proto uint8) (*Endpoint, unix.Errno) {
+	wq := new(waiter.Queue)
+	var ep tcpip.Endpoint
+	var err tcpip.Error
+	if proto == unix.IPPROTO_RAW {
+		ep, err = s.net.NewRawEndpoint(tcpip.TransportProtocolNumber(proto), f.netProto(), wq, false)
+	} else {
+		ep, err = raw.NewEndpoint(s.net, f.netProto(), tcpip.TransportProtocolNumber(proto), wq)
+	}
+	if err != nil {
+		return nil, errno(err)
+	}
+	return s.newEndpoint(ep, wq, kindRaw, f, proto), 0
 }
 
-// QueuedError is one entry of the IP_RECVERR queue, struct sock_extended_err.
-type QueuedError struct {
-	Errno              unix.Errno
-	Origin, Type, Code uint8
-	Info               uint32
-	Payload            []byte
-	Dst, Offender      Addr
+func (f Family) netProto() tcpip.NetworkProtocolNumber {
+	if f == Inet6 {
+		return ipv6.ProtocolNumber
+	}
+	return ipv4.ProtocolNumber
 }
 
-// TCPInfo is what netstack knows of struct tcp_info.
-type TCPInfo struct {
-	State               uint8 // Linux TCP_*
-	RTT, RTTVar, RTO    time.Duration
-	SendMSS, ReceiveMSS uint32
-	Cwnd, Ssthresh      uint32 // segments
-	Retransmits         uint64
-	SegmentsOut         uint64
-	SegmentsIn          uint64
+// newEndpoint wraps ep. Datagram endpoints are asked for all control messages:
+// what a program wants to see of them is the emulation's business.
+func (s *Stack) newEndpoint(ep tcpip.Endpoint, wq *waiter.Queue, k kind, f Family, proto uint8) *Endpoint {
+	e := &Endpoint{s: s, ep: ep, wq: wq, kind: k, family: f, proto: proto, mtuDisc: unix.IP_PMTUDISC_WANT}
+	if k == kindTCP {
+		return e
+	}
+	ops := ep.SocketOptions()
+	ops.SetReceiveTTL(true)
+	ops.SetReceiveTOS(true)
+	ops.SetReceiveHopLimit(true)
+	ops.SetReceiveTClass(true)
+	ops.SetReceivePacketInfo(true)
+	ops.SetIPv6ReceivePacketInfo(true)
+	s.mu.Lock()
+	s.socks[ep] = e
+	s.mu.Unlock()
+	return e
 }
 
-// Events are poll(2) bits: unix.POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP.
-type Events uint16
+// Bind is bind(2): EADDRINUSE, EADDRNOTAVAIL, or EINVAL when bound already.
+func (e *Endpoint) Bind(a Addr) unix.Errno {
+	fa := e.family.full(a)
+	if e.kind == kindRaw {
+		fa.Port = 0
+	}
+	if a.Addr().Is4In6() && a.Addr().Unmap().IsUnspecified() {
+		fa.Addr = fromAddr(a.Addr())
+	}
+	err := e.ep.Bind(fa)
+	if _, ok := err.(*tcpip.ErrNoPortAvailable); ok {
+		return unix.EADDRINUSE // inet_csk_get_port; syserr says EAGAIN
+	}
+	return errno(err)
+}
 
-// BoolOption is a socket option that is on or off.
-type BoolOption uint8
+// Connect is connect(2). TCP: EINPROGRESS when the handshake was started.
+// ENETUNREACH, EADDRNOTAVAIL, EACCES (broadcast without SO_BROADCAST).
+func (e *Endpoint) Connect(a Addr) unix.Errno {
+	if en := e.checkDestination(a.Addr()); en != 0 {
+		return en
+	}
+	if e.kind == kindTCP && tcp.EndpointState(e.ep.State()) == tcp.StateListen {
+		return unix.EISCONN
+	}
+	fa := e.family.full(e.loopbackIfAny(a))
+	err := e.ep.Connect(fa)
+	switch err.(type) {
+	case *tcpip.ErrNoPortAvailable:
+		return unix.EADDRNOTAVAIL // __inet_hash_connect; syserr says EAGAIN
+	case *tcpip.ErrBadLocalAddress:
+		if e.kind != kindTCP && a.Addr().IsLoopback() {
+			return unix.ENETUNREACH
+		}
+	case nil:
+		if e.kind == kindRaw {
+			e.mu.Lock()
+			e.peer = a
+			e.mu.Unlock()
+		}
+	}
+	return e.routeErrno(a.Addr(), errno(err))
+}
 
-// IntOption is a socket option with a number.
-type IntOption uint8
+// loopbackIfAny replaces the wildcard as destination: "connecting to INADDR_ANY
+// connects to the loopback" (ip(7)), in the form that was asked for.
+func (e *Endpoint) loopbackIfAny(a Addr) Addr {
+	ip := a.Addr()
+	if ip.IsValid() && !ip.Unmap().IsUnspecified() {
+		return a
+	}
+	lo := netip.IPv6Loopback()
+	if e.family == Inet4 || ip.Is4In6() {
+		lo = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	if local, err := e.ep.GetLocalAddress(); err == nil && local.Addr.BitLen() != 0 {
+		lo = toAddr(local.Addr)
+	}
+	a.AddrPort = netip.AddrPortFrom(lo, a.Port())
+	return a
+}
 
-// The options that are on or off.
-const (
-	ReuseAddr BoolOption = iota
-	ReusePort
-	Broadcast
-	KeepAlive
-	NoDelay
-	Cork
-	QuickAck
-	V6Only
-	MulticastLoop
-	ReceiveTTL
-	ReceiveTOS
-	ReceiveHopLimit
-	ReceiveTClass
-	ReceivePktInfo
-	ReceivePktInfo6
-	ReceiveOrigDst
-	RecvErr4
-	RecvErr6
-	HeaderIncluded
-)
+// checkDestination says what is wrong with sending to ip before netstack looks.
+func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
+	if ip.Is4In6() && e.ep.SocketOptions().GetV6Only() {
+		return unix.ENETUNREACH
+	}
+	if e.s.isBroadcast(ip.Unmap()) {
+		if e.kind == kindTCP {
+			return unix.ENETUNREACH
+		}
+		if !e.ep.SocketOptions().GetBroadcast() {
+			return unix.EACCES
+		}
+	}
+	return 0
+}
 
-// The options with a number.
-const (
-	SendBuffer IntOption = iota
-	ReceiveBuffer
-	TTL
-	HopLimit
-	TOS
-	TClass
-	MulticastTTL
-	MTUDiscover
-	MaxSeg
-	KeepIdle
-	KeepInterval
-	KeepCount
-	UserTimeout
-	DeferAccept
-	SynCount
-	WindowClamp
-	BindToDevice
-	IPv6Checksum
-	SendQueueSize
-	ReceiveQueueSize
-)
+// routeErrno corrects the error of a route lookup to what Linux's says.
+func (e *Endpoint) routeErrno(dst netip.Addr, en unix.Errno) unix.Errno {
+	if en != unix.EHOSTUNREACH && en != unix.ENETUNREACH {
+		return en
+	}
+	local, err := e.ep.GetLocalAddress()
+	if err == nil && toAddr(local.Addr).IsLoopback() && !dst.Unmap().IsLoopback() {
+		return unix.EINVAL // a loopback source on another device, ip_route_output_key
+	}
+	return unix.ENETUNREACH
+}
 
-// Bind is bind(2).
-func (e *Endpoint) Bind(a Addr) unix.Errno { return unix.ENOSYS }
+// isBroadcast says whether ip is the limited or eth0's directed broadcast.
+func (s *Stack) isBroadcast(ip netip.Addr) bool {
+	if !ip.Is4() {
+		return false
+	}
+	a := fromAddr(ip)
+	return a == header.IPv4Broadcast || s.net.IsSubnetBroadcast(0, header.IPv4ProtocolNumber, a)
+}
 
-// Connect is connect(2); EINPROGRESS when a TCP handshake was started.
-func (e *Endpoint) Connect(a Addr) unix.Errno { return unix.ENOSYS }
-
-// Disconnect is connect(2) with AF_UNSPEC.
-func (e *Endpoint) Disconnect() unix.Errno { return unix.ENOSYS }
+// Disconnect is connect(2) with AF_UNSPEC. netstack can't do it for TCP and raw
+// sockets: EOPNOTSUPP.
+func (e *Endpoint) Disconnect() unix.Errno {
+	if e.kind != kindUDP {
+		return unix.EOPNOTSUPP
+	}
+	return errno(e.ep.Disconnect())
+}
 
 // Listen is listen(2).
-func (e *Endpoint) Listen(backlog int) unix.Errno { return unix.ENOSYS }
+func (e *Endpoint) Listen(backlog int) unix.Errno { return errno(e.ep.Listen(backlog)) }
 
-// Accept is a non-blocking accept(2).
-func (e *Endpoint) Accept() (*Endpoint, Addr, unix.Errno) { return nil, Addr{}, unix.ENOSYS }
+// Accept is a non-blocking accept(2): EAGAIN when no connection waits.
+func (e *Endpoint) Accept() (*Endpoint, Addr, unix.Errno) {
+	var peer tcpip.FullAddress
+	ep, wq, err := e.ep.Accept(&peer)
+	if err != nil {
+		return nil, Addr{}, errno(err)
+	}
+	return e.s.newEndpoint(ep, wq, kindTCP, e.family, e.proto), e.family.addr(peer), 0
+}
 
-// Local is getsockname(2).
-func (e *Endpoint) Local() (Addr, unix.Errno) { return Addr{}, unix.ENOSYS }
+// Local is getsockname(2). v4 addresses are v4-mapped on an Inet6 endpoint.
+func (e *Endpoint) Local() (Addr, unix.Errno) {
+	fa, err := e.ep.GetLocalAddress()
+	return e.family.addr(fa), errno(err)
+}
 
-// Remote is getpeername(2).
-func (e *Endpoint) Remote() (Addr, unix.Errno) { return Addr{}, unix.ENOSYS }
+// Remote is getpeername(2): ENOTCONN when not connected.
+func (e *Endpoint) Remote() (Addr, unix.Errno) {
+	if e.kind == kindRaw {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if !e.peer.IsValid() {
+			return Addr{}, unix.ENOTCONN
+		}
+		return e.peer, 0
+	}
+	fa, err := e.ep.GetRemoteAddress()
+	if err != nil {
+		return Addr{}, errno(err)
+	}
+	return e.family.addr(fa), 0
+}
 
 // Shutdown is shutdown(2).
-func (e *Endpoint) Shutdown(read, write bool) unix.Errno { return unix.ENOSYS }
-
-// Close is an orderly close (FIN).
-func (e *Endpoint) Close() {}
-
-// Abort closes with RST.
-func (e *Endpoint) Abort() {}
-
-// ReadStream writes received bytes to w until w stops.
-func (e *Endpoint) ReadStream(w io.Writer) (int, unix.Errno) { return 0, unix.ENOSYS }
-
-// WriteStream queues bytes to send.
-func (e *Endpoint) WriteStream(p []byte) (int, unix.Errno) { return 0, unix.ENOSYS }
-
-// Receive reads one datagram.
-func (e *Endpoint) Receive(p []byte, peek bool) (Datagram, unix.Errno) {
-	return Datagram{}, unix.ENOSYS
+func (e *Endpoint) Shutdown(read, write bool) unix.Errno {
+	var how tcpip.ShutdownFlags
+	if read {
+		how |= tcpip.ShutdownRead
+	}
+	if write {
+		how |= tcpip.ShutdownWrite
+	}
+	return errno(e.ep.Shutdown(how))
 }
 
-// Send sends one datagram.
-func (e *Endpoint) Send(p []byte, to *Addr, c *SendControl) (int, unix.Errno) {
-	return 0, unix.ENOSYS
+// Close is an orderly close: FIN, or RST when data was not read or SO_LINGER
+// says zero seconds. netstack goes on sending what was written.
+func (e *Endpoint) Close() {
+	e.forget()
+	e.ep.Close()
 }
 
-// Readiness is poll(2) without waiting.
-func (e *Endpoint) Readiness(mask Events) Events { return 0 }
-
-// Notify calls f when one of the events may have come.
-func (e *Endpoint) Notify(mask Events, f func()) (cancel func()) { return func() {} }
-
-// TakeError is getsockopt(SO_ERROR).
-func (e *Endpoint) TakeError() unix.Errno { return unix.ENOSYS }
-
-// TakeQueuedError takes one entry of the IP_RECVERR queue.
-func (e *Endpoint) TakeQueuedError() (QueuedError, bool) { return QueuedError{}, false }
-
-// SetBool sets an option.
-func (e *Endpoint) SetBool(o BoolOption, v bool) unix.Errno { return unix.ENOSYS }
-
-// GetBool reads an option.
-func (e *Endpoint) GetBool(o BoolOption) (bool, unix.Errno) { return false, unix.ENOSYS }
-
-// SetInt sets an option.
-func (e *Endpoint) SetInt(o IntOption, v int) unix.Errno { return unix.ENOSYS }
-
-// GetInt reads an option.
-func (e *Endpoint) GetInt(o IntOption) (int, unix.Errno) { return 0, unix.ENOSYS }
-
-// SetLinger is SO_LINGER.
-func (e *Endpoint) SetLinger(on bool, seconds int) {}
-
-// GetLinger reads SO_LINGER.
-func (e *Endpoint) GetLinger() (on bool, seconds int) { return false, 0 }
-
-// Congestion is TCP_CONGESTION.
-func (e *Endpoint) Congestion() string { return "" }
-
-// SetCongestion sets TCP_CONGESTION.
-func (e *Endpoint) SetCongestion(name string) unix.Errno { return unix.ENOSYS }
-
-// TCPInfo is TCP_INFO.
-func (e *Endpoint) TCPInfo() TCPInfo { return TCPInfo{} }
-
-// TCPState is Linux's TCP_* state number.
-func (e *Endpoint) TCPState() uint8 { return 0 }
-
-// JoinGroup joins a multicast group on an interface.
-func (e *Endpoint) JoinGroup(group netip.Addr, nic int32, local netip.Addr) unix.Errno {
-	return unix.ENOSYS
+// Abort closes at once; a connected TCP endpoint sends RST.
+func (e *Endpoint) Abort() {
+	e.forget()
+	e.ep.Abort()
 }
 
-// LeaveGroup leaves a multicast group.
-func (e *Endpoint) LeaveGroup(group netip.Addr, nic int32, local netip.Addr) unix.Errno {
-	return unix.ENOSYS
-}
-
-// SetMulticastInterface is IP_MULTICAST_IF.
-func (e *Endpoint) SetMulticastInterface(nic int32, local netip.Addr) unix.Errno {
-	return unix.ENOSYS
+func (e *Endpoint) forget() {
+	e.s.mu.Lock()
+	delete(e.s.socks, e.ep)
+	e.s.mu.Unlock()
 }

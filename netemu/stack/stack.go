@@ -1,11 +1,20 @@
 package stack
 
 import (
-	"context"
-	"net"
+	"fmt"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/raw"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 
 	"netbox/netemu/link"
 )
@@ -13,172 +22,138 @@ import (
 // Interface indices, the numbers that ip link would show.
 const (
 	Loopback int32 = 1 // lo
-	Ethernet int32 = 2 // eth0
+	Ethernet int32 = 2 // eth0; a gateway's only interface
 )
 
 // Stack is the IP stack of one host: the sandbox, a gateway or a simulated
 // internet.
-type Stack struct{}
+type Stack struct {
+	net  *stack.Stack
+	link link.Endpoint // nil: none
 
-// HostConfig describes the sandbox host.
-type HostConfig struct {
-	Link     link.Endpoint  // eth0 sits on it; nil: only lo
-	MTU      int            // of eth0, in bytes; 0: the link's
-	Addrs    []netip.Prefix // of eth0
-	Gateways []netip.Addr   // default routes, at most one a family
-}
+	addrs  []netip.Prefix // of eth0
+	routes []Route
 
-// NewHost makes the sandbox's stack: lo always, eth0 when c.Link is set.
-func NewHost(c HostConfig) (*Stack, error) { return nil, unix.ENOSYS }
+	tcpDropped      atomic.Uint64 // SYNs over maxTCPInFlight
+	errQueueDropped atomic.Uint64 // errors over maxQueuedErrors
 
-// GatewayConfig describes the far side of the sandbox's link for nat.
-type GatewayConfig struct {
-	Link  link.Endpoint
-	MTU   int            // 0: the link's
-	Addrs []netip.Prefix // the gateway's own addresses
-	TCP   func(*TCPRequest)
-	UDP   func(*UDPRequest)
-	Echo  func(Echo)
-}
+	requests sync.WaitGroup // goroutines of TCP requests
 
-// NewGateway makes a stack that takes every packet that the link brings.
-func NewGateway(c GatewayConfig) (*Stack, error) { return nil, unix.ENOSYS }
-
-// SimConfig describes a simulated internet.
-type SimConfig struct {
-	Link  link.Endpoint
-	MTU   int          // 0: the link's
-	Addrs []netip.Addr // owned: echo is answered and services can listen
-}
-
-// NewSim makes a stack that owns c.Addrs and answers packets to any other
-// address with ICMP unreachable.
-func NewSim(c SimConfig) (*Stack, error) { return nil, unix.ENOSYS }
-
-// Close ends everything and joins the stack's goroutines.
-func (s *Stack) Close() {}
-
-// InterfaceStats counts as struct rtnl_link_stats64 does.
-type InterfaceStats struct {
-	RxBytes, RxPackets, TxBytes, TxPackets   uint64
-	RxErrors, TxErrors, RxDropped, TxDropped uint64
-}
-
-// Interface is one network interface as ip address would show it.
-type Interface struct {
-	Index        int32
-	Name         string
-	Loopback, Up bool
-	MTU          int
-	HardwareAddr [6]byte
-	Addrs        []netip.Prefix
-	Stats        InterfaceStats
-}
-
-// Route is one row of the main routing table as ip route would show it.
-type Route struct {
-	Dst     netip.Prefix
-	Gateway netip.Addr // invalid: on link
-	NIC     int32
-	Src     netip.Addr // preferred source; invalid: none
+	mu     sync.Mutex
+	closed bool
+	socks  map[tcpip.Endpoint]*Endpoint // UDP and raw, for ICMP errors
 }
 
 // Stats are the stack's counters of what was dropped.
 type Stats struct {
 	TCPForwardDropped uint64 // SYNs ignored: too many requests in flight
+	ErrorQueueDropped uint64 // ICMP errors not queued: IP_RECVERR queue full
+	UDPBufferDropped  uint64 // datagrams dropped: receive buffer full
 	Dropped           uint64 // packets netstack dropped, all reasons
+	Link              link.Stats
 }
 
-// Interfaces lists lo and, with a link, eth0.
-func (s *Stack) Interfaces() []Interface { return nil }
+// newStack makes a stack without interfaces.
+func newStack(handleLocal bool) *Stack {
+	s := &Stack{socks: map[tcpip.Endpoint]*Endpoint{}}
+	s.net = stack.New(stack.Options{
+		NetworkProtocols: []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocolWithOptions(ipv6Options())},
+		TransportProtocols: []stack.TransportProtocolFactory{
+			tcp.NewProtocolCUBIC, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6,
+		},
+		HandleLocal: handleLocal,
+		RawFactory:  raw.EndpointFactory{},
+	})
+	return s
+}
 
-// Routes lists the main routing table.
-func (s *Stack) Routes() []Route { return nil }
+// Close ends everything and joins the stack's goroutines. It does not end
+// goroutines of the caller that hold connections of this stack, but wakes them.
+func (s *Stack) Close() {
+	s.mu.Lock()
+	wasClosed := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if wasClosed {
+		return
+	}
+	for _, e := range s.net.RegisteredEndpoints() {
+		e.Abort()
+	}
+	if s.link != nil {
+		s.link.Close()
+		s.link.Wait()
+	}
+	s.net.Close()
+	s.net.Wait()
+	s.requests.Wait()
+}
+
+// addRequest counts a goroutine that Close waits for; false once closed.
+func (s *Stack) addRequest() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.requests.Add(1)
+	return true
+}
 
 // Stats reads the counters.
-func (s *Stack) Stats() Stats { return Stats{} }
-
-// NewTCP makes a TCP socket.
-func (s *Stack) NewTCP(f Family) (*Endpoint, unix.Errno) { return nil, unix.ENOSYS }
-
-// NewUDP makes a UDP socket.
-func (s *Stack) NewUDP(f Family) (*Endpoint, unix.Errno) { return nil, unix.ENOSYS }
-
-// NewRaw makes a raw socket for an IP protocol number.
-func (s *Stack) NewRaw(f Family, proto uint8) (*Endpoint, unix.Errno) { return nil, unix.ENOSYS }
-
-// ListenTCP listens on an address of this stack.
-func (s *Stack) ListenTCP(a netip.AddrPort) (net.Listener, error) { return nil, unix.ENOSYS }
-
-// ListenUDP binds a UDP socket on an address of this stack.
-func (s *Stack) ListenUDP(a netip.AddrPort) (net.PacketConn, error) { return nil, unix.ENOSYS }
-
-// DialTCP connects from local (zero: chosen) to remote.
-func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort) (Conn, error) {
-	return nil, unix.ENOSYS
+func (s *Stack) Stats() Stats {
+	n := s.net.Stats()
+	st := Stats{
+		TCPForwardDropped: s.tcpDropped.Load(),
+		ErrorQueueDropped: s.errQueueDropped.Load(),
+		UDPBufferDropped:  n.UDP.ReceiveBufferErrors.Value(),
+		Dropped:           n.DroppedPackets.Value(),
+	}
+	if s.link != nil {
+		st.Link = s.link.Stats()
+	}
+	return st
 }
 
-// DialUDP makes a connected UDP socket from local (zero: chosen) to remote.
-func (s *Stack) DialUDP(local, remote netip.AddrPort) (net.Conn, error) { return nil, unix.ENOSYS }
-
-// Conn is a TCP connection of this stack.
-type Conn interface {
-	net.Conn
-	CloseRead() error
-	CloseWrite() error
-	Abort() // RST
+// addNIC makes an interface on ep with addresses.
+func (s *Stack) addNIC(id int32, name string, ep stack.LinkEndpoint, addrs []netip.Prefix) error {
+	if err := s.net.CreateNICWithOptions(tcpip.NICID(id), ep, stack.NICOptions{Name: name}); err != nil {
+		return fmt.Errorf("interface %s: %s", name, err)
+	}
+	for _, p := range addrs {
+		pa := tcpip.ProtocolAddress{
+			Protocol: netProto(p.Addr()),
+			AddressWithPrefix: tcpip.AddressWithPrefix{
+				Address: fromAddr(p.Addr()), PrefixLen: p.Bits(),
+			},
+		}
+		if err := s.net.AddProtocolAddress(tcpip.NICID(id), pa, stack.AddressProperties{}); err != nil {
+			return fmt.Errorf("interface %s: address %s: %s", name, p, err)
+		}
+	}
+	return nil
 }
 
-// Unreachable says why a flow cannot be served.
-type Unreachable uint8
-
-// The reasons, as ICMP and ICMPv6 destination unreachable codes.
-const (
-	UnreachableNet Unreachable = iota
-	UnreachableHost
-	UnreachablePort
-	UnreachableProhibited
-)
-
-// TCPRequest is a SYN that reached the gateway.
-type TCPRequest struct{ Src, Dst netip.AddrPort }
-
-// Accept finishes the handshake.
-func (r *TCPRequest) Accept() (Conn, error) { return nil, unix.ENOSYS }
-
-// Refuse answers RST.
-func (r *TCPRequest) Refuse() {}
-
-// Unreachable answers with an ICMP error that quotes the SYN.
-func (r *TCPRequest) Unreachable(code Unreachable) {}
-
-// Drop answers nothing.
-func (r *TCPRequest) Drop() {}
-
-// UDPRequest is the first datagram of a flow that reached the gateway.
-type UDPRequest struct{ Src, Dst netip.AddrPort }
-
-// Accept makes the flow's connection.
-func (r *UDPRequest) Accept() (net.Conn, error) { return nil, unix.ENOSYS }
-
-// Unreachable answers with an ICMP error that quotes the datagram.
-func (r *UDPRequest) Unreachable(code Unreachable) {}
-
-// SendUnreachable reports to src, a UDP sender in the sandbox, that dst does
-// not answer.
-func (s *Stack) SendUnreachable(src, dst netip.AddrPort, code Unreachable) {}
-
-// Echo is an echo request that reached the gateway.
-type Echo struct {
-	Src, Dst netip.Addr
-	ID, Seq  uint16
-	TTL, TOS uint8
-	Payload  []byte
-	Raw      []byte // the whole IP packet
+// addRoute adds r to the table; earlier routes win.
+func (s *Stack) addRoute(r Route) {
+	s.routes = append(s.routes, r)
+	s.net.AddRoute(tcpip.Route{
+		Destination: subnet(r.Dst),
+		Gateway:     fromAddr(r.Gateway),
+		NIC:         tcpip.NICID(r.NIC),
+	})
 }
 
-// EchoReply sends the reply to e with this TTL.
-func (s *Stack) EchoReply(e Echo, ttl uint8) {}
+// subnet converts a prefix.
+func subnet(p netip.Prefix) tcpip.Subnet {
+	a := tcpip.AddressWithPrefix{Address: fromAddr(p.Masked().Addr()), PrefixLen: p.Bits()}
+	return a.Subnet()
+}
 
-// EchoError sends an ICMP error from offender that quotes e.
-func (s *Stack) EchoError(e Echo, offender netip.Addr, typ, code uint8, info uint32) {}
+// netProto tells the network protocol of an address, v4-mapped counted as v4.
+func netProto(a netip.Addr) tcpip.NetworkProtocolNumber {
+	if a.Unmap().Is4() {
+		return header.IPv4ProtocolNumber
+	}
+	return header.IPv6ProtocolNumber
+}

@@ -1,2 +1,0 @@
-// Package link joins two netstacks in one process.
-package link

@@ -1,0 +1,246 @@
+package stack
+
+import (
+	"bytes"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+)
+
+// PktInfo is struct in_pktinfo or struct in6_pktinfo.
+type PktInfo struct {
+	NIC   int32
+	Local netip.Addr // received: the address it reached; sent: the source to use
+	Dst   netip.Addr // received: destination in the IP header
+}
+
+// Control is what a datagram's headers said. A field is -1 or nil where
+// nothing is known.
+type Control struct {
+	TTL, TOS         int // of IPv4
+	HopLimit, TClass int // of IPv6
+	PktInfo          *PktInfo
+	Timestamp        time.Time // when netstack took it in
+}
+
+// SendControl overrides an endpoint's options for one datagram. -1 and nil
+// leave them.
+type SendControl struct {
+	TTL, HopLimit int
+	PktInfo       *PktInfo // NIC and Local
+}
+
+// Datagram says what Receive read.
+type Datagram struct {
+	N    int // bytes copied
+	Size int // the datagram's length
+	From Addr
+	Control
+}
+
+// The most bytes of a UDP datagram: 65535 less the headers that the IP header's
+// length field counts.
+const (
+	maxUDPPayload4 = header.UDPMaximumSize - header.UDPMinimumSize - header.IPv4MinimumSize
+	maxUDPPayload6 = header.UDPMaximumSize - header.UDPMinimumSize
+)
+
+// Receive reads one datagram of a UDP or raw endpoint into p; what does not fit
+// is lost. A pending error comes first. EAGAIN when nothing has come; the zero
+// Datagram after shutdown(SHUT_RD).
+func (e *Endpoint) Receive(p []byte, peek bool) (Datagram, unix.Errno) {
+	if e.kind == kindTCP {
+		return Datagram{}, unix.EOPNOTSUPP
+	}
+	e.mu.Lock()
+	en := e.takePendingLocked()
+	e.mu.Unlock()
+	if en != 0 {
+		return Datagram{}, en
+	}
+	w := tcpip.SliceWriter(p)
+	opts := tcpip.ReadOptions{Peek: peek, NeedRemoteAddr: true}
+	res, err := e.ep.Read(&w, opts)
+	if isNetstackError(err) {
+		res, err = e.ep.Read(&w, opts)
+	}
+	switch err.(type) {
+	case nil:
+	case *tcpip.ErrBadBuffer: // len(p) is 0 and the datagram is not empty
+	default:
+		return Datagram{}, errno(err)
+	}
+	return Datagram{
+		N:       res.Count,
+		Size:    res.Total,
+		From:    e.family.addr(res.RemoteAddr),
+		Control: e.control(&res.ControlMessages),
+	}, 0
+}
+
+// isNetstackError says whether err is the port-unreachable that netstack keeps
+// for UDP endpoints. The tap has queued the same error by Linux's rules, and
+// netstack forgets its own by reporting it, so the caller tries again.
+func isNetstackError(err tcpip.Error) bool {
+	_, ok := err.(*tcpip.ErrConnectionRefused)
+	return ok
+}
+
+// control converts netstack's control messages.
+func (e *Endpoint) control(cm *tcpip.ReceivableControlMessages) Control {
+	c := Control{TTL: -1, TOS: -1, HopLimit: -1, TClass: -1}
+	if cm.HasTimestamp {
+		c.Timestamp = cm.Timestamp
+	}
+	if cm.HasTTL {
+		c.TTL = int(cm.TTL)
+	}
+	if cm.HasTOS {
+		c.TOS = int(cm.TOS)
+	}
+	if cm.HasHopLimit {
+		c.HopLimit = int(cm.HopLimit)
+	}
+	if cm.HasTClass {
+		c.TClass = int(cm.TClass)
+	}
+	switch {
+	case cm.HasIPPacketInfo:
+		pi := cm.PacketInfo
+		c.PktInfo = e.pktInfo(pi.NIC, pi.DestinationAddr)
+	case cm.HasIPv6PacketInfo:
+		pi := cm.IPv6PacketInfo
+		c.PktInfo = e.pktInfo(pi.NIC, pi.Addr)
+	}
+	return c
+}
+
+// pktInfo makes the PktInfo of a datagram to dst. Its Local is the unicast
+// address that an answer should come from, ipi_spec_dst of ip(7); netstack
+// does not look for one when dst is a group or a broadcast address.
+func (e *Endpoint) pktInfo(nic tcpip.NICID, dst tcpip.Address) *PktInfo {
+	ip := toAddr(dst)
+	local := ip
+	if ip.IsMulticast() || e.s.isBroadcast(ip) {
+		if main, err := e.s.net.GetMainNICAddress(nic, netProto(ip)); err == nil {
+			local = toAddr(main.Address)
+		}
+	}
+	return &PktInfo{NIC: int32(nic), Local: e.family.mapped(local), Dst: e.family.mapped(ip)}
+}
+
+// Send sends one datagram, to the peer when to is nil. A pending error comes
+// first. EDESTADDRREQ, EMSGSIZE, EACCES (broadcast without SO_BROADCAST),
+// ENETUNREACH, EINVAL (port 0), EAGAIN (send buffer full).
+func (e *Endpoint) Send(p []byte, to *Addr, c *SendControl) (int, unix.Errno) {
+	if e.kind == kindTCP {
+		return 0, unix.EOPNOTSUPP
+	}
+	e.mu.Lock()
+	en := e.takePendingLocked()
+	e.mu.Unlock()
+	if en != 0 {
+		return 0, en
+	}
+	opts, dst, en := e.writeOptions(to, c)
+	if en != 0 {
+		return 0, en
+	}
+	if en := e.checkSize(len(p), dst); en != 0 {
+		return 0, en
+	}
+	if c != nil && c.PktInfo != nil && dst.Unmap().Is4() {
+		if src := c.PktInfo.Local.Unmap(); src.Is4() && !src.IsUnspecified() {
+			return e.sendFrom(src, p, to, &opts)
+		}
+	}
+	r := bytes.NewReader(p)
+	n, err := e.ep.Write(r, opts)
+	if isNetstackError(err) {
+		n, err = e.ep.Write(r, opts)
+	}
+	return int(n), e.routeErrno(dst, errno(err))
+}
+
+// writeOptions makes netstack's options for one datagram and tells where it
+// goes, v4-mapped addresses as they are; invalid when nothing says where.
+func (e *Endpoint) writeOptions(to *Addr, c *SendControl) (tcpip.WriteOptions, netip.Addr, unix.Errno) {
+	var opts tcpip.WriteOptions
+	var dst netip.Addr
+	if to != nil {
+		a := e.loopbackIfAny(*to)
+		dst = a.Addr()
+		if en := e.checkDestination(dst); en != 0 {
+			return opts, dst, en
+		}
+		fa := e.family.full(a)
+		opts.To = &fa
+	} else if peer, en := e.Remote(); en == 0 {
+		dst = peer.Addr()
+	}
+	if c == nil {
+		return opts, dst, 0
+	}
+	cm := &opts.ControlMessages
+	if c.TTL >= 0 {
+		cm.HasTTL, cm.TTL = true, uint8(c.TTL)
+	}
+	if c.HopLimit >= 0 {
+		cm.HasHopLimit, cm.HopLimit = true, uint8(c.HopLimit)
+	}
+	if pi := c.PktInfo; pi != nil && !dst.Unmap().Is4() {
+		cm.HasIPv6PacketInfo = true
+		cm.IPv6PacketInfo = tcpip.IPv6PacketInfo{NIC: tcpip.NICID(pi.NIC)}
+		if pi.Local.IsValid() && !pi.Local.IsUnspecified() {
+			cm.IPv6PacketInfo.Addr = fromAddr(pi.Local)
+		}
+	}
+	return opts, dst, 0
+}
+
+// checkSize says whether n bytes to dst fit: EMSGSIZE above the protocol's
+// limit, and, as ip(7) says of IP_PMTUDISC_DO and IP_PMTUDISC_PROBE, above the
+// interface's MTU; the error queue then tells the MTU.
+func (e *Endpoint) checkSize(n int, dst netip.Addr) unix.Errno {
+	v4 := dst.Unmap().Is4()
+	headers := header.IPv6MinimumSize
+	if v4 {
+		headers = header.IPv4MinimumSize
+	}
+	if e.kind == kindUDP {
+		if limit := maxUDPPayload6; n > limit || v4 && n > maxUDPPayload4 {
+			return unix.EMSGSIZE
+		}
+		headers += header.UDPMinimumSize
+	}
+	e.mu.Lock()
+	disc := e.mtuDisc
+	e.mu.Unlock()
+	if disc != unix.IP_PMTUDISC_DO && disc != unix.IP_PMTUDISC_PROBE || !dst.IsValid() {
+		return 0
+	}
+	mtu := e.s.mtuTowards(dst)
+	if mtu == 0 || n+headers <= mtu {
+		return 0
+	}
+	e.queueLocal(unix.EMSGSIZE, uint32(mtu), dst)
+	return unix.EMSGSIZE
+}
+
+// mtuTowards is the MTU of the interface that a packet to dst leaves by; 0 when
+// there is no route.
+func (s *Stack) mtuTowards(dst netip.Addr) int {
+	dst = dst.Unmap()
+	r, err := s.net.FindRoute(0, tcpip.Address{}, fromAddr(dst), netProto(dst), false)
+	if err != nil {
+		return 0
+	}
+	defer r.Release()
+	if dst.Is4() {
+		return int(r.MTU()) + header.IPv4MinimumSize
+	}
+	return int(r.MTU()) + header.IPv6MinimumSize
+}

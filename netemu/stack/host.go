@@ -1,0 +1,111 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
+
+	"netbox/netemu/link"
+)
+
+// HostConfig describes the sandbox host.
+type HostConfig struct {
+	Link     link.Endpoint  // eth0 sits on it; nil: only lo
+	MTU      int            // of eth0, in bytes; 0: the link's
+	Addrs    []netip.Prefix // of eth0
+	Gateways []netip.Addr   // default routes, at most one a family
+}
+
+// ethernetAddr is eth0's hardware address: locally administered, with the
+// sandbox's IPv4 address 10.0.2.100 in its last bytes. Nothing resolves it.
+var ethernetAddr = [6]byte{0x02, 0x00, 0x0a, 0x00, 0x02, 0x64}
+
+var errNoAddress = errors.New("no address of eth0 is on the gateway's network")
+
+// NewHost makes the sandbox's stack: lo always, eth0 when c.Link is set. It
+// owns c.Link from then on, also when it fails.
+//
+// Without a link no route leads elsewhere and connect says ENETUNREACH.
+func NewHost(c HostConfig) (*Stack, error) {
+	// HandleLocal: as on Linux, packets to own addresses never leave.
+	s := newStack(true)
+	s.link = c.Link
+	err := s.setDefaults(hostBuffer)
+	if err == nil {
+		err = s.addLoopback()
+	}
+	if err == nil && c.Link != nil {
+		err = s.addEthernet(c)
+	}
+	if err == nil {
+		err = s.tapICMP()
+	}
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("host stack: %w", err)
+	}
+	return s, nil
+}
+
+// addLoopback makes lo. A /8 on a loopback NIC makes all of 127.0.0.0/8 local,
+// as on Linux.
+func (s *Stack) addLoopback() error {
+	v4, v6 := netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128")
+	if err := s.addNIC(Loopback, "lo", loopback.New(), []netip.Prefix{v4, v6}); err != nil {
+		return err
+	}
+	s.addRoute(Route{Dst: v4.Masked(), NIC: Loopback, Src: v4.Addr()})
+	s.addRoute(Route{Dst: v6, NIC: Loopback})
+	return nil
+}
+
+// addEthernet makes eth0 with its link routes and the default routes.
+func (s *Stack) addEthernet(c HostConfig) error {
+	if err := s.addLink(c.Link, c.MTU, c.Addrs); err != nil {
+		return err
+	}
+	for _, p := range c.Addrs {
+		r := Route{Dst: p.Masked(), NIC: Ethernet}
+		if p.Addr().Is4() {
+			r.Src = p.Addr()
+		}
+		s.addRoute(r)
+	}
+	for _, gw := range c.Gateways {
+		if !onLink(c.Addrs, gw) {
+			return fmt.Errorf("gateway %s: %w", gw, errNoAddress)
+		}
+		s.addRoute(Route{Dst: netip.PrefixFrom(wildcard(gw), 0), Gateway: gw, NIC: Ethernet})
+	}
+	return nil
+}
+
+// addLink makes eth0, the only interface on a link.
+func (s *Stack) addLink(ep link.Endpoint, mtu int, addrs []netip.Prefix) error {
+	s.link, s.addrs = ep, addrs
+	ep.SetLinkAddress(tcpip.LinkAddress(ethernetAddr[:]))
+	if mtu != 0 {
+		ep.SetMTU(uint32(mtu))
+	}
+	return s.addNIC(Ethernet, "eth0", ep, addrs)
+}
+
+func onLink(addrs []netip.Prefix, ip netip.Addr) bool {
+	for _, p := range addrs {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// wildcard is the unspecified address of a's family.
+func wildcard(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}

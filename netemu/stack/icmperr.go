@@ -1,0 +1,201 @@
+package stack
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/checksum"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+)
+
+// icmpTap sees every ICMP message that this host receives, before netstack.
+// It implements stack.RawTransportEndpoint; netstack calls it on the goroutine
+// that delivers the packet.
+type icmpTap struct{ s *Stack }
+
+// tapICMP puts the tap in place.
+func (s *Stack) tapICMP() error {
+	t := &icmpTap{s}
+	if err := s.net.RegisterRawTransportEndpoint(header.IPv4ProtocolNumber, header.ICMPv4ProtocolNumber, t); err != nil {
+		return fmt.Errorf("tapping ICMP: %s", err)
+	}
+	if err := s.net.RegisterRawTransportEndpoint(header.IPv6ProtocolNumber, header.ICMPv6ProtocolNumber, t); err != nil {
+		return fmt.Errorf("tapping ICMPv6: %s", err)
+	}
+	return nil
+}
+
+// quote is the packet that an ICMP error is about, as far as it is quoted.
+type quote struct {
+	proto    tcpip.TransportProtocolNumber
+	src, dst netip.Addr
+	body     []byte // after the IP header
+}
+
+// HandlePacket implements stack.RawTransportEndpoint.
+func (t *icmpTap) HandlePacket(pkt *stack.PacketBuffer) {
+	v4 := pkt.NetworkProtocolNumber == header.IPv4ProtocolNumber
+	h := pkt.TransportHeader().Slice()
+	if len(h) == 0 || !isICMPError(v4, h[0]) {
+		return
+	}
+	view := stack.PayloadSince(pkt.TransportHeader())
+	defer view.Release()
+	msg := view.AsSlice()
+	if len(msg) < header.ICMPv4MinimumSize || !validICMP(v4, pkt, msg) {
+		return
+	}
+	q, ok := parseQuote(v4, msg[header.ICMPv4MinimumSize:])
+	if !ok {
+		return
+	}
+	e := QueuedError{
+		Origin: unix.SO_EE_ORIGIN_ICMP,
+		Type:   msg[0], Code: msg[1],
+		Offender: Addr{AddrPort: netip.AddrPortFrom(toAddr(pkt.Network().SourceAddress()), 0)},
+	}
+	var hard, known bool
+	if v4 {
+		hard, known = e.convert4(msg)
+	} else {
+		e.Origin = unix.SO_EE_ORIGIN_ICMP6
+		hard, known = e.convert6(msg)
+	}
+	if known {
+		t.s.deliverError(e, hard, q, pkt)
+	}
+}
+
+// isICMPError tells errors from everything else, RFC 792 and RFC 4443.
+func isICMPError(v4 bool, typ uint8) bool {
+	if !v4 {
+		return typ < 128
+	}
+	switch header.ICMPv4Type(typ) {
+	case header.ICMPv4DstUnreachable, header.ICMPv4TimeExceeded, header.ICMPv4ParamProblem:
+		return true
+	}
+	return false
+}
+
+func validICMP(v4 bool, pkt *stack.PacketBuffer, msg []byte) bool {
+	if v4 {
+		return checksum.Checksum(msg, 0) == 0xffff
+	}
+	n := pkt.Network()
+	x := header.PseudoHeaderChecksum(header.ICMPv6ProtocolNumber, n.SourceAddress(), n.DestinationAddress(), uint16(len(msg)))
+	return checksum.Checksum(msg, x) == 0xffff
+}
+
+// parseQuote reads the quoted IP header. Later fragments have no ports.
+func parseQuote(v4 bool, b []byte) (quote, bool) {
+	if v4 {
+		h := header.IPv4(b)
+		if len(b) < header.IPv4MinimumSize || int(h.HeaderLength()) < header.IPv4MinimumSize ||
+			int(h.HeaderLength()) > len(b) || h.FragmentOffset() != 0 {
+			return quote{}, false
+		}
+		return quote{h.TransportProtocol(), toAddr(h.SourceAddress()), toAddr(h.DestinationAddress()), b[h.HeaderLength():]}, true
+	}
+	h := header.IPv6(b)
+	if len(b) < header.IPv6MinimumSize {
+		return quote{}, false
+	}
+	return quote{h.TransportProtocol(), toAddr(h.SourceAddress()), toAddr(h.DestinationAddress()), b[header.IPv6MinimumSize:]}, true
+}
+
+// deliverError finds the sockets whose packet is quoted.
+func (s *Stack) deliverError(e QueuedError, hard bool, q quote, pkt *stack.PacketBuffer) {
+	s.errorToRaw(e, hard, q)
+	if len(q.body) < 8 || q.proto != udp.ProtocolNumber && q.proto != tcp.ProtocolNumber {
+		return
+	}
+	id := stack.TransportEndpointID{
+		LocalAddress: fromAddr(q.src), LocalPort: binary.BigEndian.Uint16(q.body),
+		RemoteAddress: fromAddr(q.dst), RemotePort: binary.BigEndian.Uint16(q.body[2:]),
+	}
+	te := s.net.FindTransportEndpoint(pkt.NetworkProtocolNumber, q.proto, id, pkt.NICID)
+	if te == nil {
+		return
+	}
+	if q.proto == tcp.ProtocolNumber {
+		s.errorToTCP(te, e, pkt)
+		return
+	}
+	ep, _ := te.(tcpip.Endpoint)
+	s.mu.Lock()
+	sock := s.socks[ep]
+	s.mu.Unlock()
+	if sock == nil {
+		return
+	}
+	e.Dst = Addr{AddrPort: netip.AddrPortFrom(q.dst, id.RemotePort)}
+	e.Payload = q.body[header.UDPMinimumSize:]
+	sock.reportICMP(copied(e), hard)
+}
+
+// errorToRaw tells the raw sockets of the quoted protocol that could have sent
+// the packet (raw_v4_match).
+func (s *Stack) errorToRaw(e QueuedError, hard bool, q quote) {
+	var socks []*Endpoint
+	s.mu.Lock()
+	for _, sock := range s.socks {
+		if sock.kind == kindRaw && tcpip.TransportProtocolNumber(sock.proto) == q.proto &&
+			(sock.family == Inet4) == q.dst.Is4() {
+			socks = append(socks, sock)
+		}
+	}
+	s.mu.Unlock()
+	e.Dst = Addr{AddrPort: netip.AddrPortFrom(q.dst, 0)}
+	e.Payload = q.body
+	for _, sock := range socks {
+		if sock.couldHaveSent(q) {
+			sock.reportICMP(copied(e), hard)
+		}
+	}
+}
+
+// couldHaveSent says whether a raw socket's addresses fit a quoted packet.
+func (e *Endpoint) couldHaveSent(q quote) bool {
+	if peer, en := e.Remote(); en == 0 && peer.Addr() != q.dst {
+		return false
+	}
+	local, en := e.Local()
+	return en == 0 && (local.Addr().IsUnspecified() || local.Addr() == q.src)
+}
+
+// errorToTCP passes on what netstack does not: the ICMPv6 codes other than no
+// route and port. They end a handshake as they do on Linux.
+func (s *Stack) errorToTCP(te stack.TransportEndpoint, e QueuedError, pkt *stack.PacketBuffer) {
+	if e.Origin != unix.SO_EE_ORIGIN_ICMP6 || header.ICMPv6Type(e.Type) != header.ICMPv6DstUnreachable {
+		return
+	}
+	switch header.ICMPv6Code(e.Code) {
+	case header.ICMPv6NetworkUnreachable, header.ICMPv6PortUnreachable:
+	default:
+		te.HandleError(hostUnreachable6{e.Code}, pkt)
+	}
+}
+
+// hostUnreachable6 implements stack.TransportError.
+type hostUnreachable6 struct{ code uint8 }
+
+func (hostUnreachable6) Origin() tcpip.SockErrOrigin { return tcpip.SockExtErrorOriginICMP6 }
+func (hostUnreachable6) Type() uint8                 { return uint8(header.ICMPv6DstUnreachable) }
+func (h hostUnreachable6) Code() uint8               { return h.code }
+func (hostUnreachable6) Info() uint32                { return 0 }
+func (hostUnreachable6) Kind() stack.TransportErrorKind {
+	return stack.DestinationHostUnreachableTransportError
+}
+
+// copied gives an error a payload of its own.
+func copied(e QueuedError) QueuedError {
+	e.Payload = append([]byte(nil), e.Payload...)
+	return e
+}

@@ -1,0 +1,71 @@
+package stack
+
+import (
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// Events are poll(2) bits: unix.POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP.
+// netstack's bits are the same.
+type Events uint16
+
+// Readiness is poll(2) without waiting. POLLERR and POLLHUP are told whether
+// asked for or not.
+func (e *Endpoint) Readiness(mask Events) Events {
+	m := waiter.EventMask(mask) | waiter.EventErr | waiter.EventHUp
+	got := e.ep.Readiness(m)
+	if e.kind == kindTCP {
+		switch tcp.EndpointState(e.ep.State()) {
+		case tcp.StateInitial, tcp.StateBound:
+			got |= waiter.WritableEvents // tcp_poll: TCP_CLOSE is OUT|HUP
+		case tcp.StateClose, tcp.StateTimeWait:
+			got &^= waiter.EventErr // netstack says "anything"; no error is pending
+		}
+		return Events(got & m)
+	}
+	// netstack's error bit is its own port-unreachable, see takeNetstackError.
+	got &^= waiter.EventErr
+	e.mu.Lock()
+	if e.pending != 0 || len(e.errQueue) > 0 {
+		got |= waiter.EventErr
+	}
+	e.mu.Unlock()
+	return Events(got & m)
+}
+
+// listener calls a function for each notification.
+type listener func()
+
+// NotifyEvent implements waiter.EventListener.
+func (f listener) NotifyEvent(waiter.EventMask) { f() }
+
+// Notify calls f whenever one of the events, an error or a hang-up may have
+// come. f runs on a goroutine of netstack with locks held: it must not block
+// and must not call back into e. cancel, which must not be called from f,
+// returns when f does not run any more.
+func (e *Endpoint) Notify(mask Events, f func()) (cancel func()) {
+	var entry waiter.Entry
+	entry.Init(listener(f), waiter.EventMask(mask)|waiter.EventErr|waiter.EventHUp)
+	e.wq.EventRegister(&entry)
+	return func() { e.wq.EventUnregister(&entry) }
+}
+
+// TakeError is getsockopt(SO_ERROR): it returns and clears the pending error.
+func (e *Endpoint) TakeError() unix.Errno {
+	if e.kind == kindTCP {
+		return errno(e.ep.SocketOptions().GetLastError())
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.takePendingLocked()
+}
+
+// takePendingLocked returns and clears the pending error.
+//
+// Preconditions: e.mu is locked.
+func (e *Endpoint) takePendingLocked() unix.Errno {
+	en := e.pending
+	e.pending = 0
+	return en
+}
