@@ -1,0 +1,50 @@
+package arrows
+
+// module is this module's path.
+const module = "netbox/"
+
+// allowed says which of the project's packages a package may import, tests
+// included; an entry ending in "/..." stands for a whole folder. A package of
+// the project that is not listed fails the test: it needs a rule.
+var allowed = map[string][]string{
+	"trap":               {},
+	"abi":                {},
+	"seccomp":            {},
+	"icmp":               {},
+	"tracer":             {"trap", "seccomp", "abi", "tracer/..."},
+	"tracer/ptrace":      {"trap", "seccomp", "abi", "tracer/..."},
+	"netemu":             {"trap", "abi", "netemu/..."},
+	"netemu/surrogate":   {},
+	"netemu/link":        {},
+	"netemu/stack":       {"netemu/link"},
+	"netemu/netdev":      {"abi", "netemu/stack"},
+	"netemu/ifreq":       {"abi", "netemu/stack", "netemu/netdev"},
+	"netemu/netlink":     {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink/netnstest"},
+	"netemu/dns":         {},
+	"netemu/publish":     {"netemu/stack", "netemu/uplink", "netemu/uplink/relay"},
+	"netemu/uplink":      {"netemu/stack", "netemu/link", "icmp"},
+	"netemu/uplink/...":  {"netemu/stack", "netemu/link", "netemu/uplink/...", "netemu/dns", "icmp"},
+	"netemu/netlink/...": {},
+	"cmd/netbox":         {"trap", "abi", "seccomp", "icmp", "tracer/...", "netemu/..."},
+	"cmd/netbox-icmp":    {"icmp"},
+	"testprogs/...":      {},
+	"test/...":           {"test/...", "testprogs/..."},
+}
+
+// restricted says who alone may import a package of others, by prefix.
+var restricted = map[string][]string{
+	// One wrapper owns gVisor's knobs and its errors.
+	"gvisor.dev/gvisor/": {"netemu/stack", "netemu/link"},
+	// The seccomp filter is made in one place, and by the helper for itself.
+	"github.com/elastic/go-seccomp-bpf": {"seccomp", "icmp", "cmd/netbox-icmp"},
+	"github.com/urfave/cli/":            {"cmd/netbox"},
+}
+
+// Sizes that code is to be read in. Tests and C are not counted.
+const (
+	maxFileLines     = 300
+	maxFunctionLines = 40
+)
+
+// longFunctions are those that may be longer, each with its bound and reason.
+var longFunctions = map[string]int{}
