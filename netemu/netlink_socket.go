@@ -14,6 +14,7 @@ import (
 type netlinkTransport struct {
 	conn *netlink.Conn
 	push func([]byte)
+	fail func(unix.Errno)
 }
 
 // socketNetlink makes an AF_NETLINK socket.
@@ -39,6 +40,7 @@ func (e *Emulator) socketNetlink(t trap.Task, id identity, flags int) trap.Verdi
 			d.fail(unix.ENOBUFS)
 		}
 	}
+	tr.fail = d.fail
 	return install(file, flags, d.close)
 }
 
@@ -46,19 +48,8 @@ func (n *netlinkTransport) bind(sa abi.Sockaddr) unix.Errno {
 	return n.conn.Bind(sa.PortID, sa.Groups)
 }
 
-// connect sets the default destination, which is the kernel anyway.
 func (n *netlinkTransport) connect(sa abi.Sockaddr) unix.Errno {
-	if sa.PortID != 0 || sa.Groups != 0 {
-		return unix.EPERM
-	}
-	return n.autobind()
-}
-
-func (n *netlinkTransport) autobind() unix.Errno {
-	if pid, _ := n.conn.Local(); pid != 0 {
-		return 0
-	}
-	return n.conn.Bind(0, 0)
+	return n.conn.Connect(sa.PortID, sa.Groups)
 }
 
 func (n *netlinkTransport) disconnect() unix.Errno { return 0 }
@@ -76,12 +67,17 @@ func (n *netlinkTransport) send(p []byte, to *abi.Sockaddr, _ *stack.SendControl
 	if to != nil && to.PortID != 0 {
 		return unix.ECONNREFUSED
 	}
-	if errno := n.autobind(); errno != 0 {
-		return errno
+	if pid, _ := n.conn.Local(); pid == 0 {
+		if errno := n.conn.Bind(0, 0); errno != 0 {
+			return errno
+		}
 	}
 	replies, errno := n.conn.Send(p)
 	for _, r := range replies {
 		n.push(r)
+	}
+	if e := n.conn.TakeError(); e != 0 {
+		n.fail(e)
 	}
 	return errno
 }
@@ -96,3 +92,11 @@ func (n *netlinkTransport) queuedError() (stack.QueuedError, bool) {
 
 func (n *netlinkTransport) endpoint() *stack.Endpoint { return nil }
 func (n *netlinkTransport) close()                    { n.conn.Close() }
+
+// option is the row of a SOL_NETLINK option, which the netlink server keeps.
+func (n *netlinkTransport) option(name int) option {
+	return option{
+		set: func(_ socket, value []byte) unix.Errno { return n.conn.SetOption(name, value) },
+		get: func(socket, int) ([]byte, unix.Errno) { return n.conn.Option(name) },
+	}
+}

@@ -119,6 +119,11 @@ func (e *Emulator) getError(t trap.Task, c trap.Call, s socket, length int) trap
 // option finds the row for the call, and counts what has none.
 func (e *Emulator) option(t trap.Task, s socket, c trap.Call) (option, bool) {
 	k := optionKey{c.Int32(1), c.Int32(2)}
+	if d, ok := s.(*datagram); ok && k.level == unix.SOL_NETLINK {
+		if n, ok := d.tr.(*netlinkTransport); ok {
+			return n.option(int(k.name)), true
+		}
+	}
 	row, ok := options[k]
 	if !ok {
 		e.ledger.count(t, "socket option", k)

@@ -47,18 +47,6 @@ var udpOptions = map[int32]option{
 	unix.UDP_CORK: {name: "UDP_CORK", get: func(socket, int) ([]byte, unix.Errno) { return abi.IntBytes(0), 0 }, partial: "cannot be set"},
 }
 
-// netlinkOptions are the rows of level SOL_NETLINK, see netlink(7).
-var netlinkOptions = map[int32]option{
-	unix.NETLINK_EXT_ACK:         remembered("NETLINK_EXT_ACK", "always on", 0),
-	unix.NETLINK_GET_STRICT_CHK:  remembered("NETLINK_GET_STRICT_CHK", "", 0),
-	unix.NETLINK_CAP_ACK:         remembered("NETLINK_CAP_ACK", "", 0),
-	unix.NETLINK_PKTINFO:         remembered("NETLINK_PKTINFO", "", 0),
-	unix.NETLINK_NO_ENOBUFS:      remembered("NETLINK_NO_ENOBUFS", "", 0),
-	unix.NETLINK_BROADCAST_ERROR: remembered("NETLINK_BROADCAST_ERROR", "", 0),
-	unix.NETLINK_ADD_MEMBERSHIP:  remembered("NETLINK_ADD_MEMBERSHIP", "nothing changes in the sandbox", 0),
-	unix.NETLINK_DROP_MEMBERSHIP: remembered("NETLINK_DROP_MEMBERSHIP", "nothing changes in the sandbox", 0),
-}
-
 const (
 	icmpFilter      = 1 // ICMP_FILTER (<linux/icmp.h>)
 	ipv6ChecksumRaw = 7 // IPV6_CHECKSUM (<linux/in6.h>), also on level SOL_RAW

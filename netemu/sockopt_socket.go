@@ -17,7 +17,7 @@ func init() {
 	for level, table := range map[int32]map[int32]option{
 		unix.SOL_SOCKET: socketOptions, unix.SOL_TCP: tcpOptions, unix.SOL_IP: ipOptions,
 		unix.SOL_IPV6: ipv6Options, unix.SOL_RAW: rawOptions, unix.SOL_ICMPV6: icmpv6Options,
-		unix.SOL_NETLINK: netlinkOptions, unix.SOL_UDP: udpOptions,
+		unix.SOL_UDP: udpOptions,
 	} {
 		for name, row := range table {
 			options[optionKey{level, name}] = row

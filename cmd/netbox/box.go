@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	mdns "github.com/miekg/dns"
+
+	"netbox/netemu"
+	"netbox/netemu/dns"
+	"netbox/netemu/link"
+	"netbox/netemu/netlink"
+	"netbox/netemu/publish"
+	"netbox/netemu/stack"
+	"netbox/netemu/uplink"
+	"netbox/netemu/uplink/nat"
+	"netbox/netemu/uplink/none"
+	"netbox/netemu/uplink/sim"
+)
+
+// box is a sandbox's network, put together: the program's host stack with the
+// emulation on top, the link, the uplink on its far side, and the services.
+type box struct {
+	o         options
+	uplink    uplink.Uplink
+	echo      *lazyEcho
+	forwarder *dns.Forwarder
+	answers   mdns.Handler
+	resolver  *dns.Server
+	host      *stack.Stack
+	ports     *publish.Server
+	emulator  *netemu.Emulator
+}
+
+// newBox builds the sandbox. On an error nothing is left.
+func newBox(o options) (*box, error) {
+	b := &box{o: o}
+	for _, step := range []func() error{b.makeUplink, b.connect, b.serveNames, b.publish, b.emulate} {
+		if err := step(); err != nil {
+			b.close()
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// makeUplink picks the uplink and who answers DNS.
+func (b *box) makeUplink() error {
+	switch b.o.uplink {
+	case "none":
+		b.uplink = none.Uplink{}
+		return nil
+	case "sim":
+		return b.makeSim()
+	}
+	f, err := dns.NewForwarder(dns.Options{Servers: b.o.upstreams, Timeout: b.o.resolver.Timeout, Attempts: b.o.resolver.Attempts})
+	if err != nil {
+		return err
+	}
+	b.forwarder = f
+	b.answers = b.o.names.Over(f)
+	b.echo = &lazyEcho{log: b.o.log}
+	b.uplink = nat.New(nat.Config{HostLoopback: b.o.hostLoopback, Echo: b.echo, Log: b.o.log})
+	return nil
+}
+
+func (b *box) makeSim() error {
+	var net *sim.Internet
+	if b.o.simFile != "" {
+		var err error
+		if net, err = sim.ReadFile(b.o.simFile); err != nil {
+			return err
+		}
+	}
+	u, err := sim.New(sim.Options{Internet: net, Nameservers: b.o.resolver.Nameservers, Names: b.o.names})
+	if err != nil {
+		return err
+	}
+	b.uplink, b.answers = u, u.Handler()
+	return nil
+}
+
+// connect makes the link and the stacks on both of its sides.
+func (b *box) connect() error {
+	c := stack.HostConfig{
+		Addrs:    []netip.Prefix{netip.PrefixFrom(uplink.Host4, uplink.Net4.Bits()), netip.PrefixFrom(uplink.Host6, uplink.Net6.Bits())},
+		Gateways: []netip.Addr{uplink.Gateway4, uplink.Gateway6},
+	}
+	var far link.Endpoint
+	if b.uplink.Linked() {
+		c.Link, far = link.New(link.DefaultMTU)
+	}
+	if err := b.uplink.Start(far); err != nil {
+		return err
+	}
+	var err error
+	b.host, err = stack.NewHost(c)
+	return err
+}
+
+// serveNames starts the resolver at every address where a program may look for
+// one. The simulated internet answers at those beyond the link by itself.
+func (b *box) serveNames() error {
+	if b.answers == nil {
+		return nil
+	}
+	b.resolver = dns.NewServer(b.answers)
+	if b.o.uplink == "nat" {
+		at := b.o.resolver.Routed(uplink.Nameserver4, uplink.Nameserver6)
+		if err := b.resolver.Listen(b.uplink.Stack(), at...); err != nil {
+			return err
+		}
+	}
+	return b.resolver.Listen(b.host, b.o.resolver.Loopback()...)
+}
+
+func (b *box) publish() error {
+	if len(b.o.ports) == 0 {
+		return nil
+	}
+	var err error
+	if b.ports, err = publish.Listen(b.o.ports, b.o.log); err != nil {
+		return err
+	}
+	b.ports.Serve(b.uplink.Stack())
+	return nil
+}
+
+func (b *box) emulate() error {
+	b.emulator = netemu.New(netemu.Config{
+		Stack: b.host, Netlink: netlink.NewServer(b.host), Log: b.o.log, AllowUnix: b.o.allowUnix,
+	})
+	return nil
+}
+
+// drainLimit is how long netbox outlives the program for the sake of bytes that
+// it had written: long enough for a slow link's queue, short enough that a
+// dead peer does not hold the prompt.
+const drainLimit = 5 * time.Second
+
+// close ends what there is, in the order that package uplink gives.
+func (b *box) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+	defer cancel()
+	if b.emulator != nil {
+		b.emulator.Drain(drainLimit)
+		b.report()
+	}
+	if d, ok := b.uplink.(uplink.Drainer); ok && b.host != nil {
+		d.Drain(ctx)
+	}
+	if b.ports != nil {
+		b.ports.Drain(ctx)
+		b.ports.Close()
+	}
+	if b.emulator != nil {
+		b.emulator.Close()
+	}
+	if b.forwarder != nil {
+		b.forwarder.Close()
+	}
+	if b.resolver != nil {
+		b.resolver.Close()
+	}
+	if b.host != nil {
+		b.host.Close()
+	}
+	if b.uplink != nil {
+		if err := b.uplink.Close(); err != nil {
+			b.o.log.Error("closing the uplink", "err", err)
+		}
+	}
+	if b.echo != nil {
+		b.echo.close()
+	}
+}
+
+// report tells, at debug level, what the program asked for in vain.
+func (b *box) report() {
+	rows, overflow := b.emulator.Ledger().Entries()
+	for _, r := range rows {
+		b.o.log.Debug("not supported", "kind", r.Kind, "name", r.Name, "program", r.Program, "count", r.Count)
+	}
+	if overflow > 0 {
+		b.o.log.Debug("not supported", "kind", "more", "count", fmt.Sprint(overflow))
+	}
+}
