@@ -1,0 +1,88 @@
+// Package netnstest runs a test again in a network namespace of its own that
+// looks like the sandbox: lo, and eth0 with 10.0.2.100/24 and fd00:2::64/64
+// and default routes through 10.0.2.2 and fd00:2::2. So what the kernel says
+// there can be compared with what the emulation says. For tests only.
+//
+// The namespace belongs to the second run of the test binary and ends with
+// it. eth0 is one end of a veth pair; its other end, [PeerName], lies in the
+// same namespace and is to be left out of comparisons. IPv6 makes no
+// link-local addresses of its own in it.
+package netnstest
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// PeerName and PeerIndex are those of the far end of eth0.
+const (
+	PeerName  = "peer"
+	PeerIndex = 3
+)
+
+// runVariable tells the second run that it is one.
+const runVariable = "NETBOX_TEST_NETNS"
+
+// setup are the ip(8) commands that make the namespace look like the sandbox on
+// the nat uplink (MTU 65520).
+var setup = []string{
+	"link set lo up",
+	"link add eth0 index 2 mtu 65520 address 02:00:0a:00:02:64 type veth peer name " + PeerName + " index 3",
+	"link set eth0 addrgenmode none",
+	"link set " + PeerName + " addrgenmode none",
+	"link set " + PeerName + " up",
+	"link set eth0 up",
+	"addr add 10.0.2.100/24 brd + dev eth0",
+	"addr add fd00:2::64/64 dev eth0 nodad",
+	"route add default via 10.0.2.2",
+	"-6 route add default via fd00:2::2",
+}
+
+// Run is called first in a test function: it goes on (true) in the second
+// run, inside the namespace; in the first run it starts that one, takes over
+// its result and returns false. Where namespaces can't be made, by root or
+// with a user namespace, the test is skipped.
+func Run(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(runVariable) == t.Name() {
+		enter(t)
+		return true
+	}
+	probe := exec.Command("/bin/true")
+	probe.SysProcAttr = namespaces()
+	if err := probe.Run(); err != nil {
+		t.Skipf("no network namespaces here: %v", err)
+	}
+	again := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.count=1")
+	again.Env = append(os.Environ(), runVariable+"="+t.Name())
+	again.SysProcAttr = namespaces()
+	out, err := again.CombinedOutput()
+	t.Logf("in a network namespace:\n%s", out)
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Fatalf("in a network namespace: %v", err)
+	}
+	return false
+}
+
+func namespaces() *syscall.SysProcAttr {
+	if os.Geteuid() == 0 {
+		return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	}
+	return &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWNET | syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+}
+
+func enter(t *testing.T) {
+	t.Helper()
+	for _, line := range setup {
+		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v\n%s", line, err, out)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package netlink
+
+import (
+	"encoding/binary"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxGroup is RTNLGRP_MAX of Linux 6.18 (RTNLGRP_IPV4_MCADDR,
+// RTNLGRP_IPV6_MCADDR and RTNLGRP_IPV6_ACADDR are the latest).
+const maxGroup = 39
+
+// groupSet has the multicast groups of a socket: bit n-1 for group n.
+type groupSet uint64
+
+func (g groupSet) mask() uint32 { return uint32(g) }
+
+// setMask replaces the groups 1…32.
+func (g *groupSet) setMask(mask uint32) { *g = *g>>32<<32 | groupSet(mask) }
+
+func (g *groupSet) set(group int, on bool) {
+	bit := groupSet(1) << (group - 1)
+	*g &^= bit
+	if on {
+		*g |= bit
+	}
+}
+
+// switches are the SOL_NETLINK options that are on or off. The four behind
+// EXT_ACK concern notifications, of which there are none; NETLINK_PKTINFO is
+// for whoever delivers the datagrams.
+var switches = map[int]bool{
+	unix.NETLINK_EXT_ACK:         true,
+	unix.NETLINK_CAP_ACK:         true,
+	unix.NETLINK_GET_STRICT_CHK:  true,
+	unix.NETLINK_PKTINFO:         true,
+	unix.NETLINK_BROADCAST_ERROR: true,
+	unix.NETLINK_NO_ENOBUFS:      true,
+	unix.NETLINK_LISTEN_ALL_NSID: true,
+}
+
+// SetOption is setsockopt(2) at level SOL_NETLINK with the value b, see
+// netlink(7). EINVAL: b is shorter than an int, or no such group. EPERM:
+// NETLINK_LISTEN_ALL_NSID, which takes CAP_NET_BROADCAST. ENOPROTOOPT:
+// unknown.
+func (c *Conn) SetOption(option int, b []byte) unix.Errno {
+	value := uint32(0)
+	if len(b) >= 4 {
+		value = binary.NativeEndian.Uint32(b)
+	} else if option != unix.NETLINK_LISTEN_ALL_NSID {
+		return unix.EINVAL
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case option == unix.NETLINK_LISTEN_ALL_NSID:
+		return unix.EPERM
+	case option == unix.NETLINK_ADD_MEMBERSHIP, option == unix.NETLINK_DROP_MEMBERSHIP:
+		if value == 0 || value > maxGroup {
+			return unix.EINVAL
+		}
+		c.groups.set(int(value), option == unix.NETLINK_ADD_MEMBERSHIP)
+		return 0
+	case switches[option]:
+		if c.options == nil {
+			c.options = map[int]bool{}
+		}
+		c.options[option] = value != 0
+		return 0
+	}
+	c.reportUnknown("SOL_NETLINK option "+strconv.Itoa(option), option)
+	return unix.ENOPROTOOPT
+}
+
+// Option is getsockopt(2) at level SOL_NETLINK: the value, to be cut to the
+// program's buffer. For NETLINK_LIST_MEMBERSHIPS it is an array of 32-bit
+// words, whose full length is told. ENOPROTOOPT: unknown.
+func (c *Conn) Option(option int) ([]byte, unix.Errno) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case option == unix.NETLINK_LIST_MEMBERSHIPS:
+		b := binary.NativeEndian.AppendUint32(nil, uint32(c.groups))
+		return binary.NativeEndian.AppendUint32(b, uint32(c.groups>>32)), 0
+	case switches[option]:
+		value := uint32(0)
+		if c.options[option] {
+			value = 1
+		}
+		return binary.NativeEndian.AppendUint32(nil, value), 0
+	}
+	c.reportUnknown("SOL_NETLINK option "+strconv.Itoa(option), option)
+	return nil, unix.ENOPROTOOPT
+}

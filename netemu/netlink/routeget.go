@@ -1,0 +1,259 @@
+package netlink
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	nl "github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"netbox/netemu/stack"
+)
+
+// Flags of a looked-up IPv4 route (<linux/in_route.h>).
+const (
+	rtcfBroadcast = 0x10000000
+	rtcfMulticast = 0x20000000
+	rtcfLocal     = 0x80000000
+)
+
+// query is a RTM_GETROUTE without NLM_F_DUMP: which way would a packet take?
+type query struct {
+	src, dst netip.Addr // unspecified: not told
+	nic      int32
+	flags    uint32 // RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH
+	mark     uint32
+	uid      []byte // RTA_UID, or nil
+}
+
+// getRoute4 answers for IPv4, as inet_rtm_getroute (net/ipv4/route.c) does.
+func getRoute4(r *request) (row, *refusal) {
+	q, failure := parseQuery(r, netip.IPv4Unspecified(), "ipv4: ")
+	if failure != nil {
+		return row{}, failure
+	}
+	table := r.fib(true)
+	if !q.src.IsUnspecified() && !r.owns(q.src) {
+		return row{}, refuse(unix.EINVAL, "")
+	}
+	looked := q.dst
+	if looked.IsUnspecified() {
+		looked = q.src
+	}
+	if looked.IsUnspecified() {
+		looked = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	e, ok := match(table, looked, q.nic)
+	if !ok {
+		if q.nic == 0 {
+			return row{}, refuse(unix.ENETUNREACH, "")
+		}
+		link, _ := r.byIndex(q.nic)
+		if link.Loopback {
+			return row{}, refuse(unix.ENETUNREACH, "")
+		}
+		e = entry{table: unix.RT_TABLE_MAIN, typ: unix.RTN_UNICAST, nic: q.nic, dst: netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
+	}
+	if q.flags&unix.RTM_F_FIB_MATCH != 0 {
+		return routeRow(e), nil
+	}
+	return pathRow4(r, q, looked, e), nil
+}
+
+// pathRow4 tells the path of an IPv4 packet, as rt_fill_info does.
+func pathRow4(r *request, q query, dst netip.Addr, e entry) row {
+	flags := uint32(unix.RTM_F_CLONED)
+	users := uint32(1)
+	switch {
+	case e.typ == unix.RTN_LOCAL:
+		e.nic, flags = r.loopback(), flags|rtcfLocal
+	case dst.IsMulticast():
+		e.typ, e.gateway, flags = unix.RTN_MULTICAST, netip.Addr{}, flags|rtcfMulticast
+	case e.typ == unix.RTN_BROADCAST, dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		e.typ, e.gateway, flags = unix.RTN_BROADCAST, netip.Addr{}, flags|rtcfBroadcast|rtcfLocal
+	}
+	id := uint8(unix.RT_TABLE_MAIN)
+	if q.flags&unix.RTM_F_LOOKUP_TABLE != 0 {
+		id = e.table
+	}
+	srcLen := 0
+	attrs := encode(func(ae *nl.AttributeEncoder) {
+		ae.Uint32(unix.RTA_TABLE, uint32(id))
+		ae.Bytes(unix.RTA_DST, dst.AsSlice())
+		if !q.src.IsUnspecified() {
+			srcLen = q.src.BitLen()
+			ae.Bytes(unix.RTA_SRC, q.src.AsSlice())
+		}
+		ae.Uint32(unix.RTA_OIF, uint32(e.nic))
+		if q.src.IsUnspecified() {
+			if src := r.source(e, dst); src.IsValid() {
+				ae.Bytes(unix.RTA_PREFSRC, src.AsSlice())
+			}
+		}
+		if e.gateway.IsValid() {
+			ae.Bytes(unix.RTA_GATEWAY, e.gateway.AsSlice())
+		}
+		if q.mark != 0 {
+			ae.Uint32(unix.RTA_MARK, q.mark)
+		}
+		if q.uid != nil {
+			ae.Bytes(unix.RTA_UID, q.uid)
+		}
+		ae.Bytes(unix.RTA_CACHEINFO, routeCacheinfo(users))
+	})
+	host := netip.PrefixFrom(dst, dst.BitLen())
+	return row{unix.RTM_NEWROUTE, append(rtmsg(host, srcLen, id, unix.RTPROT_UNSPEC, 0, e.typ, flags), attrs...)}
+}
+
+// getRoute6 answers for IPv6, as inet6_rtm_getroute (net/ipv6/route.c) does.
+func getRoute6(r *request) (row, *refusal) {
+	q, failure := parseQuery(r, netip.IPv6Unspecified(), "")
+	if failure != nil {
+		return row{}, failure
+	}
+	e, ok := match(r.fib(false), q.dst, q.nic)
+	if !ok {
+		return row{}, refuse(unix.ENETUNREACH, "")
+	}
+	if q.flags&unix.RTM_F_FIB_MATCH != 0 {
+		return routeRow(e), nil
+	}
+	src := r.source(e, q.dst)
+	if e.typ == unix.RTN_LOCAL {
+		e.nic = r.loopback()
+	}
+	attrs := encode(func(ae *nl.AttributeEncoder) {
+		ae.Uint32(unix.RTA_TABLE, uint32(e.table))
+		ae.Bytes(unix.RTA_DST, q.dst.AsSlice())
+		ae.Bytes(unix.RTA_SRC, q.src.AsSlice())
+		if src.IsValid() {
+			ae.Bytes(unix.RTA_PREFSRC, src.AsSlice())
+		}
+		ae.Uint32(unix.RTA_PRIORITY, e.metric)
+		if e.gateway.IsValid() {
+			ae.Bytes(unix.RTA_GATEWAY, e.gateway.AsSlice())
+		}
+		ae.Uint32(unix.RTA_OIF, uint32(e.nic))
+		ae.Bytes(unix.RTA_CACHEINFO, routeCacheinfo(1))
+		ae.Uint8(unix.RTA_PREF, prefMedium)
+	})
+	host := netip.PrefixFrom(q.dst, q.dst.BitLen())
+	return row{unix.RTM_NEWROUTE, append(rtmsg(host, q.src.BitLen(), e.table, e.proto, e.scope, e.typ, 0), attrs...)}, nil
+}
+
+// parseQuery reads a lookup as inet_rtm_valid_getroute_req does; unset is the
+// family's unspecified address.
+func parseQuery(r *request, unset netip.Addr, prefix string) (query, *refusal) {
+	if len(r.body) < unix.SizeofRtMsg {
+		return query{}, refuse(unix.EINVAL, prefix+"Invalid header for route get request")
+	}
+	q := query{src: unset, dst: unset, flags: binary.NativeEndian.Uint32(r.body[rtmFlags:])}
+	if failure := q.strictHeader(r, unset, prefix); r.strict && failure != nil {
+		return query{}, failure
+	}
+	attrs, failure := parse(r.body[unix.SizeofRtMsg:], unix.RTA_MAX, r.strict)
+	if failure != nil {
+		return query{}, failure
+	}
+	failure = attrs.only(prefix+"Unsupported attribute in route get request", unix.RTA_IIF, unix.RTA_OIF, unix.RTA_SRC,
+		unix.RTA_DST, unix.RTA_IP_PROTO, unix.RTA_SPORT, unix.RTA_DPORT, unix.RTA_MARK, unix.RTA_UID)
+	if r.strict && failure != nil {
+		return query{}, failure
+	}
+	if _, ok := attrs[unix.RTA_IIF]; ok {
+		return query{}, refuse(unix.EOPNOTSUPP, "netbox: routes of incoming packets are not looked up")
+	}
+	return q, q.fill(r, attrs)
+}
+
+func (q *query) strictHeader(r *request, unset netip.Addr, prefix string) *refusal {
+	bits := uint8(unset.BitLen())
+	dst, src := r.body[rtmDstLen], r.body[rtmSrcLen]
+	if dst != 0 && dst != bits || src != 0 && src != bits ||
+		r.body[rtmTable] != 0 || r.body[rtmProtocol] != 0 || r.body[rtmScope] != 0 || r.body[rtmType] != 0 {
+		return refuse(unix.EINVAL, prefix+"Invalid values in header for route get request")
+	}
+	if q.flags&^(unix.RTM_F_NOTIFY|unix.RTM_F_LOOKUP_TABLE|unix.RTM_F_FIB_MATCH) != 0 {
+		return refuse(unix.EINVAL, prefix+"Unsupported rtm_flags for route get request")
+	}
+	return nil
+}
+
+func (q *query) fill(r *request, attrs attributes) *refusal {
+	for typ, addr := range map[uint16]*netip.Addr{unix.RTA_SRC: &q.src, unix.RTA_DST: &q.dst} {
+		b, ok := attrs[typ]
+		if !ok {
+			continue
+		}
+		size := addr.BitLen() / 8
+		if len(b) < size {
+			return refuse(unix.EINVAL, "")
+		}
+		*addr, _ = netip.AddrFromSlice(b[:size])
+	}
+	nic, failure := attrs.uint32(unix.RTA_OIF)
+	if failure != nil {
+		return failure
+	}
+	if _, ok := r.byIndex(int32(nic)); nic != 0 && !ok {
+		return refuse(unix.ENODEV, "")
+	}
+	q.nic, q.uid = int32(nic), attrs[unix.RTA_UID]
+	q.mark, failure = attrs.uint32(unix.RTA_MARK)
+	return failure
+}
+
+// owns says whether an address is one of the host's.
+func (r *request) owns(a netip.Addr) bool {
+	for _, link := range r.interfaces {
+		for _, p := range link.Addrs {
+			if p.Addr() == a || link.Loopback && a.Is4() && p.Contains(a) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (r *request) loopback() int32 {
+	for _, link := range r.interfaces {
+		if link.Loopback {
+			return link.Index
+		}
+	}
+	return 0
+}
+
+// source is the address that a packet to dst by way of e is sent from: the
+// row's own; dst itself when it is local; else the address of the interface
+// that lies in a network with the next hop, or its first one.
+func (r *request) source(e entry, dst netip.Addr) netip.Addr {
+	if e.src.IsValid() {
+		return e.src
+	}
+	if e.typ == unix.RTN_LOCAL {
+		return dst
+	}
+	next := dst
+	if e.gateway.IsValid() {
+		next = e.gateway
+	}
+	link, _ := r.byIndex(e.nic)
+	return firstAddress(link, next)
+}
+
+func firstAddress(link stack.Interface, next netip.Addr) netip.Addr {
+	var first netip.Addr
+	for _, p := range link.Addrs {
+		if p.Addr().Is4() != next.Is4() {
+			continue
+		}
+		if p.Contains(next) {
+			return p.Addr()
+		}
+		if !first.IsValid() {
+			first = p.Addr()
+		}
+	}
+	return first
+}

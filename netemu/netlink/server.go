@@ -1,0 +1,83 @@
+package netlink
+
+import (
+	"math"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/netemu/stack"
+)
+
+// Source tells the host's interfaces and the rows of its main routing table.
+// Its methods may be called from several goroutines at once.
+type Source interface {
+	Interfaces() []stack.Interface
+	Routes() []stack.Route
+}
+
+// Server is the kernel's side of all the netlink sockets of one host. It is
+// safe for concurrent use.
+type Server struct {
+	source Source
+
+	mu sync.Mutex
+	// ports has the bound port ids.
+	ports map[uint32]bool
+	// next is where the search for a free port id goes on.
+	next uint32
+}
+
+// Kernel-chosen port ids. Linux takes the process id first, and where that is
+// taken goes down from -4097 (netlink_autobind, net/netlink/af_netlink.c).
+// The server does not know the process and takes the second way always; the
+// ids wrap at the least negative number.
+const (
+	highestAutoPort uint32 = math.MaxUint32 - 4096
+	lowestAutoPort  uint32 = 1 << 31
+)
+
+// NewServer makes a server for the host that source describes.
+func NewServer(source Source) *Server {
+	return &Server{source: source, ports: map[uint32]bool{}, next: highestAutoPort}
+}
+
+// Open makes a netlink socket of a protocol (NETLINK_*). Only NETLINK_ROUTE is
+// there: EPROTONOSUPPORT, as from a kernel that was built without the others.
+func (s *Server) Open(protocol int) (*Conn, unix.Errno) {
+	if protocol != unix.NETLINK_ROUTE {
+		return nil, unix.EPROTONOSUPPORT
+	}
+	return &Conn{server: s}, 0
+}
+
+// claim reserves port id, or a free one for 0. EADDRINUSE: taken.
+func (s *Server) claim(id uint32) (uint32, unix.Errno) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id != 0 {
+		if s.ports[id] {
+			return 0, unix.EADDRINUSE
+		}
+		s.ports[id] = true
+		return id, 0
+	}
+	// Among len(ports)+1 different numbers one is free.
+	for range len(s.ports) + 1 {
+		candidate := s.next
+		if s.next--; s.next < lowestAutoPort {
+			s.next = highestAutoPort
+		}
+		if !s.ports[candidate] {
+			s.ports[candidate] = true
+			return candidate, 0
+		}
+	}
+	return 0, unix.EADDRINUSE
+}
+
+func (s *Server) release(id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ports, id)
+}
