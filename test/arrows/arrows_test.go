@@ -72,11 +72,16 @@ func TestImportDirections(t *testing.T) {
 			t.Errorf("%s has no rule in test/arrows/rules.go", pkg)
 			continue
 		}
-		for _, imported := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
-			other, own := strings.CutPrefix(imported, module)
-			if own && other != pkg && !slices.ContainsFunc(list, func(n string) bool { return matches(n, other) }) {
-				t.Errorf("%s imports %s; it may import only %v", pkg, other, list)
-			}
+		checkImports(t, pkg, p.Imports, list)
+		checkImports(t, pkg, slices.Concat(p.TestImports, p.XTestImports), slices.Concat(list, testSupport))
+	}
+}
+
+func checkImports(t *testing.T, pkg string, imports, list []string) {
+	for _, imported := range imports {
+		other, own := strings.CutPrefix(imported, module)
+		if own && other != pkg && !slices.ContainsFunc(list, func(n string) bool { return matches(n, other) }) {
+			t.Errorf("%s imports %s; it may import only %v", pkg, other, list)
 		}
 	}
 }

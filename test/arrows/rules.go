@@ -3,8 +3,7 @@ package arrows
 // module is this module's path.
 const module = "netbox/"
 
-// allowed says which of the project's packages a package may import, tests
-// included; an entry ending in "/..." stands for a whole folder. A package of
+// allowed says which of the project's packages a package may import; an entry ending in "/..." stands for a whole folder. A package of
 // the project that is not listed fails the test: it needs a rule.
 var allowed = map[string][]string{
 	"trap":               {},
@@ -30,6 +29,9 @@ var allowed = map[string][]string{
 	"testprogs/...":      {},
 	"test/...":           {"test/...", "testprogs/..."},
 }
+
+// testSupport is what every package's tests may import besides.
+var testSupport = []string{"test/world", "test/bed"}
 
 // restricted says who alone may import a package of others, by prefix.
 var restricted = map[string][]string{
