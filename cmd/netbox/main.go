@@ -48,7 +48,7 @@ func app() *cli.App {
   netbox run --uplink sim -- curl http://example.test/  a built-in internet, offline
   netbox run -p 8080:80 -- nginx -g 'daemon off;'     publish a port of the sandbox
   netbox doctor                                       what works on this machine`,
-		Commands:        []*cli.Command{runCommand(), versionCommand()},
+		Commands:        []*cli.Command{runCommand(), doctorCommand(), versionCommand()},
 		ExitErrHandler:  func(*cli.Context, error) {},
 		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
 		HideHelpCommand: true,
