@@ -12,8 +12,8 @@
 // goroutines that pump between them, and owns all three: they end when the
 // surrogate's last copy is closed, or the connection is over.
 //
-// Lock order: registry.mu → stream.mu or datagram.mu → listener.mu → the locks
-// of surrogate and stack. No lock is held across a callback into the tracer.
+// Lock order: stream.mu or datagram.mu → listener.mu → an accepted stream's mu →
+// registry.mu → the locks of surrogate and stack. No lock is held across a callback into the tracer.
 package netemu
 
 import (
@@ -45,6 +45,7 @@ type Emulator struct {
 	reg     registry
 	names   *unixNames
 	ledger  Ledger
+	linger  lingering
 
 	sweepNow chan struct{}
 	stop     chan struct{}
@@ -108,12 +109,12 @@ func (e *Emulator) sweeper() {
 	}
 }
 
-// Drain waits until the streams whose surrogates are closed have handed their
-// last bytes on, at most for limit: a program may exit right after its last
-// write, and the kernel would still send it.
+// Drain waits until the connections that tasks have closed have handed their
+// last bytes to the far side, at most for limit: a program may exit right after
+// its last write, and the kernel would still send it.
 func (e *Emulator) Drain(limit time.Duration) {
 	deadline := time.Now().Add(limit)
-	for e.reg.draining() && time.Now().Before(deadline) {
+	for (e.reg.draining() || e.linger.any()) && time.Now().Before(deadline) {
 		time.Sleep(drainPoll)
 	}
 }

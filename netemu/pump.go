@@ -206,6 +206,7 @@ func (s *stream) endLocked(errno unix.Errno, abort bool) {
 		s.ep.Abort()
 	} else {
 		s.ep.Close()
+		s.e.linger.add(s.ep)
 	}
 	close(s.done)
 	if errno != 0 {
