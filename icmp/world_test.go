@@ -1,0 +1,212 @@
+package icmp
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The world of the tests that send: three network namespaces in a row.
+//
+//	near 10.91.0.2 ── 10.91.0.1 router 10.92.0.1 ── 10.92.0.2 far
+//	     fd91::2      fd91::1          fd92::1      fd92::2
+//
+// The far host holds the addresses below on its loopback. The link between
+// router and far has farMTU. A test runs in near: the parent makes the world
+// and executes its own binary there with the same test.
+const (
+	worldEnv   = "ICMP_TEST_WORLD"   // prefix of the namespaces' names, set inside
+	capableEnv = "ICMP_TEST_CAPABLE" // path of a helper with the file capability
+	plainEnv   = "ICMP_TEST_PLAIN"   // path of a helper without
+
+	farMTU = 1300
+)
+
+// Addresses of the world, an IPv4 and an IPv6 one each.
+var (
+	farAddrs      = [2]string{"8.8.8.8", "2001:4860:4860::8888"}
+	otherFarAddrs = [2]string{"198.51.100.1", "2001:db8:100::1"}
+	nearRouter    = [2]string{"10.91.0.1", "fd91::1"}
+	blackholed    = [2]string{"192.0.2.1", "2001:db8:b1ac::1"}
+	prohibited    = [2]string{"203.0.113.1", "2001:db8:f0b::1"}
+	unreachable   = [2]string{"198.18.0.1", "2001:db8:dead::1"}
+)
+
+var commands = `
+ip netns add @n
+ip netns add @r
+ip netns add @f
+ip -n @n link add n0 type veth peer name r0 netns @r
+ip -n @r link add r1 mtu 1300 type veth peer name f0 mtu 1300 netns @f
+ip -n @n link set lo up
+ip -n @r link set lo up
+ip -n @f link set lo up
+ip netns exec @n sysctl -qw net.ipv6.conf.n0.accept_dad=0
+ip netns exec @r sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_msgs_per_sec=1000000 net.ipv4.icmp_msgs_burst=100000 net.ipv6.icmp.ratelimit=0 net.ipv6.conf.r0.accept_dad=0 net.ipv6.conf.r1.accept_dad=0
+ip netns exec @f sysctl -qw net.ipv6.conf.f0.accept_dad=0
+ip -n @n addr add 10.91.0.2/24 brd + dev n0
+ip -n @r addr add 10.91.0.1/24 dev r0
+ip -n @r addr add 10.92.0.1/24 dev r1
+ip -n @f addr add 10.92.0.2/24 dev f0
+ip -n @n addr add fd91::2/64 dev n0 nodad
+ip -n @r addr add fd91::1/64 dev r0 nodad
+ip -n @r addr add fd92::1/64 dev r1 nodad
+ip -n @f addr add fd92::2/64 dev f0 nodad
+ip -n @f addr add 8.8.8.8/32 dev lo
+ip -n @f addr add 198.51.100.1/24 dev lo
+ip -n @f addr add 2001:4860:4860::8888/128 dev lo nodad
+ip -n @f addr add 2001:db8:100::1/128 dev lo nodad
+ip -n @n link set n0 up
+ip -n @r link set r0 up
+ip -n @r link set r1 up
+ip -n @f link set f0 up
+ip -n @n route add default via 10.91.0.1
+ip -n @n -6 route add default via fd91::1
+ip -n @f route add default via 10.92.0.1
+ip -n @f -6 route add default via fd92::1
+ip -n @r route add 8.8.8.8/32 via 10.92.0.2
+ip -n @r route add 198.51.100.0/24 via 10.92.0.2
+ip -n @r -6 route add 2001:4860:4860::8888/128 via fd92::2
+ip -n @r -6 route add 2001:db8:100::/48 via fd92::2
+ip -n @r route add blackhole 192.0.2.0/24
+ip -n @r -6 route add blackhole 2001:db8:b1ac::/48
+ip -n @r route add prohibit 203.0.113.0/24
+ip -n @r -6 route add prohibit 2001:db8:f0b::/48
+ip -n @r route add unreachable 198.18.0.0/24
+ip -n @r -6 route add unreachable 2001:db8:dead::/48
+`
+
+// fixture is what the parent makes once for all tests: the namespaces, and a
+// folder that every user may read with two helpers and this test binary.
+var fixture struct {
+	once   sync.Once
+	err    error
+	prefix string
+	folder string
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if fixture.prefix != "" {
+		for _, name := range []string{"n", "r", "f"} {
+			exec.Command("ip", "netns", "del", fixture.prefix+name).Run()
+		}
+	}
+	if fixture.folder != "" {
+		os.RemoveAll(fixture.folder)
+	}
+	os.Exit(code)
+}
+
+func makeFixture() error {
+	folder, err := os.MkdirTemp("", "netbox-icmp-test-")
+	if err != nil {
+		return err
+	}
+	fixture.folder = folder
+	if err := os.Chmod(folder, 0o755); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(folder, "plain"), "netbox/cmd/netbox-icmp")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	for _, c := range []*exec.Cmd{
+		build,
+		exec.Command("cp", filepath.Join(folder, "plain"), filepath.Join(folder, "capable")),
+		exec.Command("setcap", "cap_net_raw+ep", filepath.Join(folder, "capable")),
+		exec.Command("cp", self, filepath.Join(folder, "icmp.test")),
+	} {
+		if out, err := c.CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %w: %s", c.Args, err, out)
+		}
+	}
+	fixture.prefix = fmt.Sprintf("nbt-%d-", os.Getpid())
+	for line := range strings.Lines(commands) {
+		args := strings.Fields(strings.ReplaceAll(line, "@", fixture.prefix))
+		if len(args) == 0 {
+			continue
+		}
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %w: %s", args, err, out)
+		}
+	}
+	return nil
+}
+
+// As which user a test runs in the near namespace: arguments of setpriv(1).
+var (
+	asRoot       = []string{}
+	asNobody     = []string{"--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "-all"}
+	asNobodyNNP  = append([]string{"--no-new-privs"}, asNobody...)
+	asNobodyBset = append([]string{"--bounding-set", "-net_raw"}, asNobody...)
+)
+
+// inside answers true in the near namespace. Elsewhere it runs the test that
+// calls it there, as the user given and with ping sockets allowed or not, and
+// answers false.
+func inside(tb testing.TB, user []string, pingSockets bool) bool {
+	tb.Helper()
+	if os.Getenv(worldEnv) != "" {
+		return true
+	}
+	if os.Geteuid() != 0 {
+		tb.Skipf("%s needs root: it makes network namespaces", tb.Name())
+	}
+	if fixture.once.Do(func() { fixture.err = makeFixture() }); fixture.err != nil {
+		tb.Fatal(fixture.err)
+	}
+	allowed := "net.ipv4.ping_group_range=1 0"
+	if pingSockets {
+		allowed = "net.ipv4.ping_group_range=0 2147483647"
+	}
+	if out, err := exec.Command("ip", "netns", "exec", fixture.prefix+"n", "sysctl", "-qw", allowed).CombinedOutput(); err != nil {
+		tb.Fatalf("%v: %s", err, out)
+	}
+	args := append([]string{"netns", "exec", fixture.prefix + "n", "setpriv"}, user...)
+	args = append(args, "--", filepath.Join(fixture.folder, "icmp.test"), "-test.timeout", "2m")
+	if testing.Verbose() {
+		args = append(args, "-test.v")
+	}
+	if _, ok := tb.(*testing.B); ok {
+		args = append(args, "-test.run", "^$", "-test.bench", "^"+tb.Name()+"$")
+	} else {
+		args = append(args, "-test.run", "^"+tb.Name()+"$")
+	}
+	child := exec.Command("ip", args...)
+	child.Dir = fixture.folder
+	child.WaitDelay = time.Second
+	child.Env = append(os.Environ(), worldEnv+"="+fixture.prefix,
+		capableEnv+"="+filepath.Join(fixture.folder, "capable"),
+		plainEnv+"="+filepath.Join(fixture.folder, "plain"))
+	out, err := child.CombinedOutput()
+	if err != nil {
+		tb.Fatalf("in the near namespace: %v\n%s", err, out)
+	}
+	if strings.Contains(string(out), "SKIP") {
+		tb.Fatalf("skipped in the near namespace:\n%s", out)
+	}
+	tb.Logf("in the near namespace:\n%s", out)
+	return false
+}
+
+// openConn opens a Conn for a test and closes it with it.
+func openConn(tb testing.TB, o Options, rung string) *Conn {
+	tb.Helper()
+	c, err := Open(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(c.Close)
+	if c.Rung() != rung {
+		tb.Fatalf("rung %q, want %q", c.Rung(), rung)
+	}
+	return c
+}
