@@ -86,6 +86,7 @@ type NAT struct {
 	guard guard
 
 	gateway *stack.Stack
+	link    link.Endpoint   // the gateway's end; only its counters are read
 	ctx     context.Context // done when Close begins
 	cancel  context.CancelFunc
 	running relay.Group // goroutines of flows
@@ -146,7 +147,7 @@ func (n *NAT) Start(l link.Endpoint) error {
 	if err != nil {
 		return fmt.Errorf("uplink nat: gateway: %w", err)
 	}
-	n.gateway = gateway
+	n.gateway, n.link = gateway, l
 	if n.cfg.Echo != nil {
 		n.cfg.Echo.SetReceiver(n.receiveEcho)
 	}
@@ -178,23 +179,33 @@ func (n *NAT) Close() error {
 
 // Drain implements uplink.Drainer: it waits until every TCP flow has handed
 // to the host's kernel all that the sandbox had sent, which only ends with the
-// sandbox's FIN, and UDP has been quiet for drainQuiet.
+// sandbox's FIN, and link and UDP have been quiet.
 func (n *NAT) Drain(ctx context.Context) {
-	for n.tcp.Outward() > 0 || n.sinceDatagram() < drainQuiet {
+	arrived, since := n.link.Stats().RxPackets, time.Now()
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(drainPoll):
 		}
+		if now := n.link.Stats().RxPackets; now != arrived {
+			arrived, since = now, time.Now()
+		}
+		if n.tcp.Outward() == 0 && time.Since(since) >= linkQuiet && n.sinceDatagram() >= udpQuiet {
+			return
+		}
 	}
 }
 
 const (
-	// drainQuiet is how long no datagram must have passed for the last one to
-	// have left: UDP has no end to wait for, and from socket to socket a
-	// datagram takes some hundred microseconds.
-	drainQuiet = 20 * time.Millisecond
-	// drainPoll adds this much to the end of a program at most, and only to
-	// one with flows that have not ended.
+	// linkQuiet is how long no packet must have come for the link to be
+	// empty, which a busy one empties in some hundred microseconds. It is
+	// what the end of every program pays.
+	linkQuiet = 2 * time.Millisecond
+	// udpQuiet is how long no datagram must have passed for the last one to
+	// have left: UDP has no end to wait for, and from socket to socket it is
+	// two goroutines' turn on a machine that may be busy.
+	udpQuiet = 20 * time.Millisecond
+	// drainPoll adds this much at most.
 	drainPoll = time.Millisecond
 )

@@ -19,7 +19,7 @@ type udpTable struct {
 func (t *udpTable) init() {
 	t.flows = map[flowKey]*udpFlow{}
 	t.max = maxUDPFlows
-	t.last.Store(int64(-drainQuiet))
+	t.last.Store(int64(-udpQuiet))
 }
 
 // add takes a flow in. leaving is the flow that has to make room, if any, which
