@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -52,12 +53,23 @@ func Build(t testing.TB) *Binaries {
 
 // Remove deletes what Build made, for TestMain's end.
 func Remove() {
-	if built.Dir != "" {
+	if built.Dir != "" && built.Dir != os.Getenv(binariesVariable) {
 		os.RemoveAll(built.Dir)
 	}
 }
 
+// binariesVariable names a folder whose netbox and netbox-icmp are tested
+// instead of a fresh build: an installed one, or one built for the race
+// detector.
+const binariesVariable = "NETBOX_TEST_BIN"
+
 func build() (Binaries, error) {
+	if dir := os.Getenv(binariesVariable); dir != "" {
+		b := Binaries{Dir: dir, Netbox: filepath.Join(dir, "netbox"), Helper: filepath.Join(dir, "netbox-icmp")}
+		caps, _ := exec.Command("getcap", b.Helper).Output() // none: not capable
+		b.Capable = strings.Contains(string(caps), "cap_net_raw") && !nosuid(dir)
+		return b, nil
+	}
 	dir, err := PublicDir("netbox-test-bin-", 0o755)
 	if err != nil {
 		return Binaries{}, err

@@ -50,6 +50,14 @@ func environment(dir string) []string {
 	return []string{"PATH=" + bed.Path, "HOME=" + dir, "LANG=C.UTF-8"}
 }
 
+// command makes a command line outside of any world.
+func command(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Dir = dir
+	cmd.Env = environment(dir)
+	return cmd
+}
+
 // command makes the command line that runs args in near at site s, with
 // netbox's flags where it is a box.
 func (s site) command(ctx context.Context, w *world.World, b *bed.Binaries, dir string, flags []string, args ...string) *exec.Cmd {
