@@ -57,10 +57,14 @@ var handlers = map[target]handler{
 	{unix.AF_UNSPEC, unix.RTM_GETRULE}:    {nil, dumpRules},
 	{unix.AF_UNSPEC, unix.RTM_GETNEIGH}:   {getNeigh, dumpNone(unix.SizeofNdMsg)},
 	{unix.AF_UNSPEC, unix.RTM_GETNSID}:    {getNSID, dumpNone(0)},
-	{unix.AF_INET, unix.RTM_GETNETCONF}:   {getNetconf, dumpNetconf},
-	{unix.AF_INET6, unix.RTM_GETNETCONF}:  {getNetconf, dumpNetconf},
+	{unix.AF_UNSPEC, unix.RTM_GETNETCONF}: {nil, dumpAll(dumpNetconf(unix.AF_INET), dumpNetconf(unix.AF_INET6))},
+	{unix.AF_INET, unix.RTM_GETNETCONF}:   {getNetconf(unix.AF_INET), dumpNetconf(unix.AF_INET)},
+	{unix.AF_INET6, unix.RTM_GETNETCONF}:  {getNetconf(unix.AF_INET6), dumpNetconf(unix.AF_INET6)},
 	{unix.AF_UNSPEC, unix.RTM_GETQDISC}:   {nil, dumpQdiscs},
-	{unix.AF_UNSPEC, unix.RTM_GETNEXTHOP}: {nil, dumpNone(0)},
+	{unix.AF_UNSPEC, unix.RTM_GETTCLASS}:  {nil, dumpNone(sizeofTcmsg)},
+	{unix.AF_UNSPEC, unix.RTM_GETTFILTER}: {nil, dumpNone(sizeofTcmsg)},
+	{unix.AF_UNSPEC, unix.RTM_GETCHAIN}:   {nil, dumpNone(sizeofTcmsg)},
+	{unix.AF_UNSPEC, unix.RTM_GETNEXTHOP}: {getNexthop, dumpNexthops},
 }
 
 // Kinds of request, the low bits of a message type (rtnl_msgtype_kind).

@@ -66,16 +66,13 @@ func linkRow(link stack.Interface, mask uint32) row {
 const sizeofRtnlLinkIfmap = 32
 
 func linkSettings(ae *nl.AttributeEncoder, link stack.Interface) {
-	operstate, minMTU, maxMTU, immutable := uint8(operDown), uint32(ethMinMTU), uint32(ethMaxMTU), uint8(0)
-	switch {
-	case link.Loopback:
-		operstate, minMTU, maxMTU, immutable = operUnknown, 0, 0, 1
-	case link.Up:
-		operstate = operUp
+	minMTU, maxMTU, immutable := uint32(ethMinMTU), uint32(ethMaxMTU), uint8(0)
+	if link.Loopback {
+		minMTU, maxMTU, immutable = 0, 0, 1
 	}
 	ae.String(unix.IFLA_IFNAME, link.Name)
 	ae.Uint32(unix.IFLA_TXQLEN, netdev.TxQueueLen)
-	ae.Uint8(unix.IFLA_OPERSTATE, operstate)
+	ae.Uint8(unix.IFLA_OPERSTATE, operstate(link))
 	ae.Uint8(unix.IFLA_LINKMODE, 0)
 	ae.Uint8(iflaNetnsImmutable, immutable)
 	ae.Uint32(unix.IFLA_MTU, uint32(link.MTU))
@@ -94,6 +91,16 @@ func linkSettings(ae *nl.AttributeEncoder, link stack.Interface) {
 	ae.Uint32(unix.IFLA_TSO_MAX_SEGS, gsoMaxSegs)
 	ae.Uint32(iflaMaxPacingOffloadHorizon, 0)
 	ae.Uint32(unix.IFLA_NUM_RX_QUEUES, 1)
+}
+
+func operstate(link stack.Interface) uint8 {
+	switch {
+	case !link.Up:
+		return operDown
+	case link.Loopback:
+		return operUnknown
+	}
+	return operUp
 }
 
 // linkState are the attributes of the carrier, which eth0 has got once, when

@@ -95,14 +95,10 @@ func dumpLinks6(r *request) (rows, *refusal) {
 	var answer rows
 	for _, link := range r.interfaces {
 		attrs := encode(func(ae *nl.AttributeEncoder) {
-			operstate := uint8(operUp)
-			if !link.Up {
-				operstate = operDown
-			}
 			ae.String(unix.IFLA_IFNAME, link.Name)
 			ae.Bytes(unix.IFLA_ADDRESS, link.HardwareAddr[:])
 			ae.Uint32(unix.IFLA_MTU, uint32(link.MTU))
-			ae.Uint8(unix.IFLA_OPERSTATE, operstate)
+			ae.Uint8(unix.IFLA_OPERSTATE, operstate(link))
 			ae.Nested(unix.IFLA_PROTINFO, func(ae *nl.AttributeEncoder) error {
 				linkInet6(ae, link)
 				return nil

@@ -15,7 +15,7 @@ const (
 	sizeofTcmsg          = 20
 	sizeofGnetStatsBasic = 16
 	sizeofGnetStatsQueue = 20
-	sizeofTcStats        = 36
+	sizeofTcStats        = 40
 
 	tcaKind      = 1
 	tcaStats     = 3

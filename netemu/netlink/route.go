@@ -34,7 +34,7 @@ func dumpRoutes(r *request, is4 bool) (rows, *refusal) {
 	}
 	table := r.fib(is4)
 	if failure := f.missingTable(r, is4); failure != nil {
-		return rows{}, failure
+		return rows{filtered: f.set}, failure
 	}
 	answer := rows{filtered: f.set}
 	for _, e := range table {

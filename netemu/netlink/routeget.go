@@ -34,16 +34,9 @@ func getRoute4(r *request) (row, *refusal) {
 	}
 	table := r.fib(true)
 	if !q.src.IsUnspecified() && !r.owns(q.src) {
-		return row{}, refuse(unix.EINVAL, "")
+		return row{}, refuse(unix.ENETUNREACH, "") // EINVAL before Linux 6.15
 	}
-	looked := q.dst
-	if looked.IsUnspecified() {
-		looked = q.src
-	}
-	if looked.IsUnspecified() {
-		looked = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	e, ok := match(table, looked, q.nic)
+	e, ok := match(table, looked(q), q.nic)
 	if !ok {
 		if q.nic == 0 {
 			return row{}, refuse(unix.ENETUNREACH, "")
@@ -57,28 +50,38 @@ func getRoute4(r *request) (row, *refusal) {
 	if q.flags&unix.RTM_F_FIB_MATCH != 0 {
 		return routeRow(e), nil
 	}
-	return pathRow4(r, q, looked, e), nil
+	return pathRow4(r, q, e), nil
 }
 
-// pathRow4 tells the path of an IPv4 packet, as rt_fill_info does.
-func pathRow4(r *request, q query, dst netip.Addr, e entry) row {
-	flags := uint32(unix.RTM_F_CLONED)
-	users := uint32(1)
+// looked is the IPv4 address that is looked up: where no destination is told
+// it is the source or 127.0.0.1 (ip_route_output_key_hash_rcu).
+func looked(q query) netip.Addr {
+	switch {
+	case !q.dst.IsUnspecified():
+		return q.dst
+	case !q.src.IsUnspecified():
+		return q.src
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
+// pathRow4 tells the path of an IPv4 packet, as rt_fill_info does. Its table is
+// always the main one: without rules of one's own Linux keeps the local rows
+// in the same trie.
+func pathRow4(r *request, q query, e entry) row {
+	const id = unix.RT_TABLE_MAIN
+	dst, flags := q.dst, uint32(unix.RTM_F_CLONED)
 	switch {
 	case e.typ == unix.RTN_LOCAL:
 		e.nic, flags = r.loopback(), flags|rtcfLocal
 	case dst.IsMulticast():
-		e.typ, e.gateway, flags = unix.RTN_MULTICAST, netip.Addr{}, flags|rtcfMulticast
+		e.typ, e.gateway, flags = unix.RTN_MULTICAST, netip.Addr{}, flags|rtcfMulticast|rtcfLocal
 	case e.typ == unix.RTN_BROADCAST, dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		e.typ, e.gateway, flags = unix.RTN_BROADCAST, netip.Addr{}, flags|rtcfBroadcast|rtcfLocal
 	}
-	id := uint8(unix.RT_TABLE_MAIN)
-	if q.flags&unix.RTM_F_LOOKUP_TABLE != 0 {
-		id = e.table
-	}
 	srcLen := 0
 	attrs := encode(func(ae *nl.AttributeEncoder) {
-		ae.Uint32(unix.RTA_TABLE, uint32(id))
+		ae.Uint32(unix.RTA_TABLE, id)
 		ae.Bytes(unix.RTA_DST, dst.AsSlice())
 		if !q.src.IsUnspecified() {
 			srcLen = q.src.BitLen()
@@ -86,7 +89,7 @@ func pathRow4(r *request, q query, dst netip.Addr, e entry) row {
 		}
 		ae.Uint32(unix.RTA_OIF, uint32(e.nic))
 		if q.src.IsUnspecified() {
-			if src := r.source(e, dst); src.IsValid() {
+			if src := r.source(e, looked(q)); src.IsValid() {
 				ae.Bytes(unix.RTA_PREFSRC, src.AsSlice())
 			}
 		}
@@ -99,7 +102,7 @@ func pathRow4(r *request, q query, dst netip.Addr, e entry) row {
 		if q.uid != nil {
 			ae.Bytes(unix.RTA_UID, q.uid)
 		}
-		ae.Bytes(unix.RTA_CACHEINFO, routeCacheinfo(users))
+		ae.Bytes(unix.RTA_CACHEINFO, routeCacheinfo(1))
 	})
 	host := netip.PrefixFrom(dst, dst.BitLen())
 	return row{unix.RTM_NEWROUTE, append(rtmsg(host, srcLen, id, unix.RTPROT_UNSPEC, 0, e.typ, flags), attrs...)}

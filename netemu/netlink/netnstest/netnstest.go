@@ -30,13 +30,15 @@ const runVariable = "NETBOX_TEST_NETNS"
 // the nat uplink (MTU 65520).
 var setup = []string{
 	"link set lo up",
-	"link add eth0 index 2 mtu 65520 address 02:00:0a:00:02:64 type veth peer name " + PeerName + " index 3",
+	"link add eth0 index 2 numtxqueues 1 numrxqueues 1 mtu 65520 address 02:00:0a:00:02:64 type veth peer name " + PeerName + " index 3",
+	"link set eth0 arp off", // no duplicate address detection: addresses are valid at once
 	"link set eth0 addrgenmode none",
 	"link set " + PeerName + " addrgenmode none",
 	"link set " + PeerName + " up",
 	"link set eth0 up",
 	"addr add 10.0.2.100/24 brd + dev eth0",
-	"addr add fd00:2::64/64 dev eth0 nodad",
+	"addr add fd00:2::64/64 dev eth0",
+	"link set eth0 arp on",
 	"route add default via 10.0.2.2",
 	"-6 route add default via fd00:2::2",
 }
