@@ -54,7 +54,7 @@ func newSpec(root, network string, files map[string]string, shared ...string) (*
 	}
 	profile, err := seccomp.GetDefaultProfile(spec)
 	if err != nil {
-		return nil, fmt.Errorf("Docker's default seccomp profile: %w", err)
+		return nil, fmt.Errorf("the default seccomp profile: %w", err)
 	}
 	spec.Linux.Seccomp = profile
 	return spec, nil

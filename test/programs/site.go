@@ -160,4 +160,3 @@ type family struct {
 
 func (f family) farPort(port uint16) string   { return netip.AddrPortFrom(f.far, port).String() }
 func (f family) nearPort(port uint16) string  { return netip.AddrPortFrom(f.near, port).String() }
-func (f family) servePort(port uint16) string { return netip.AddrPortFrom(f.serve, port).String() }
