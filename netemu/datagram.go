@@ -52,12 +52,14 @@ type datagram struct {
 	done        chan struct{}
 	unsubscribe func()
 
-	// pulling serialises the ways from transport to surrogate.
-	pulling sync.Mutex
+	// pulling and sending serialise the ways from and to the transport.
+	pulling, sending sync.Mutex
 
 	mu sync.Mutex
-	// soError is the pending error; it stands on the surrogate too (Raise).
+	// soError is the pending error; raised says that the surrogate shows it.
 	soError unix.Errno
+	raised  bool
+	raiser  *time.Timer
 	// errors is the error queue (IP_RECVERR), the oldest first.
 	errors         []stack.QueuedError
 	readShut       bool
@@ -67,13 +69,17 @@ type datagram struct {
 	want           wanted
 }
 
-func (d *datagram) id() *identity                  { return &d.idn }
-func (d *datagram) stack() *stack.Stack            { return d.e.stack }
-func (d *datagram) memo() *memo                    { return &d.mem }
-func (d *datagram) endpoint() *stack.Endpoint      { return d.tr.endpoint() }
-func (d *datagram) pending() bool                  { return false }
-func (d *datagram) listen(int32) unix.Errno        { return unix.EOPNOTSUPP }
-func (d *datagram) bind(a abi.Sockaddr) unix.Errno { return d.tr.bind(a) }
+func (d *datagram) id() *identity             { return &d.idn }
+func (d *datagram) stack() *stack.Stack       { return d.e.stack }
+func (d *datagram) memo() *memo               { return &d.mem }
+func (d *datagram) endpoint() *stack.Endpoint { return d.tr.endpoint() }
+func (d *datagram) pending() bool             { return false }
+func (d *datagram) listen(int32) unix.Errno   { return unix.EOPNOTSUPP }
+
+func (d *datagram) bind(a abi.Sockaddr) unix.Errno {
+	d.flush()
+	return d.tr.bind(a)
+}
 
 func (d *datagram) accept(trap.Task, int32, acceptRequest) trap.Verdict {
 	return trap.Fail(unix.EOPNOTSUPP)
@@ -115,6 +121,7 @@ func (e *Emulator) startDatagram(id identity, flags int, tr transport) (*datagra
 }
 
 func (d *datagram) connect(_ trap.Task, _ int32, sa abi.Sockaddr) trap.Verdict {
+	d.flush()
 	if sa.Family == unix.AF_UNSPEC {
 		return trap.Fail(d.tr.disconnect())
 	}
@@ -142,36 +149,40 @@ func (d *datagram) shutdown(c trap.Call, how int32) trap.Verdict {
 // outbound sends what the task sends natively, to the connected peer.
 func (d *datagram) outbound() {
 	defer d.e.wg.Done()
-	buf := make([]byte, surrogate.MaxDatagram)
-	for {
-		n, err := d.sur.Next(buf)
-		if err != nil {
-			return
-		}
-		d.sendNow(buf[:n])
+	for d.sur.WaitReadable() == nil {
+		d.flush()
+		d.sent()
 	}
 }
 
-// flush sends what the task has sent natively before it goes on with a trapped
-// call, so that the order is kept.
+// flush sends what the task has sent natively. A trapped call does it first, so
+// that the order of sends and changes to the socket is the task's.
 func (d *datagram) flush() {
-	var buf []byte
-	for d.sur.Waiting() {
-		if buf == nil {
-			buf = make([]byte, surrogate.MaxDatagram)
-		}
-		n, err := d.sur.TryNext(buf)
+	d.sending.Lock()
+	defer d.sending.Unlock()
+	if !d.sur.Waiting() {
+		return
+	}
+	buf := datagramBuffers.Get().(*[]byte)
+	defer datagramBuffers.Put(buf)
+	for {
+		n, err := d.sur.TryNext(*buf)
 		if err != nil {
 			return
 		}
-		d.sendNow(buf[:n])
+		d.sendNow((*buf)[:n])
 	}
 }
 
 // sendNow sends to the connected peer. A failure is the socket's pending error:
 // the task has its return value already.
 func (d *datagram) sendNow(p []byte) {
-	if errno := d.tr.send(p, nil, nil); errno != 0 && errno != unix.EDESTADDRREQ {
+	errno := d.tr.send(p, nil, nil)
+	if errno != 0 && d.takeQueued() {
+		// It was the error of an earlier datagram, which the queue tells.
+		errno = d.tr.send(p, nil, nil)
+	}
+	if errno != 0 && errno != unix.EDESTADDRREQ {
 		d.fail(errno)
 	}
 }
@@ -213,7 +224,7 @@ func (d *datagram) pull() unix.Errno {
 			return unix.ENOBUFS
 		}
 		n, a, errno := d.tr.receive(*buf)
-		d.takeQueued()
+		queued := d.takeQueued()
 		switch errno {
 		case 0:
 		case unix.EINTR:
@@ -221,7 +232,10 @@ func (d *datagram) pull() unix.Errno {
 		case unix.EAGAIN:
 			return errno
 		default:
-			d.fail(errno)
+			// An error of the queue is pending too, until the queue is taken.
+			if !queued {
+				d.fail(errno)
+			}
 			continue
 		}
 		if errno := d.sur.Push((*buf)[:n], a); errno == unix.ECONNREFUSED {
@@ -247,6 +261,9 @@ func (d *datagram) close() {
 		return
 	}
 	d.closed = true
+	if d.raiser != nil {
+		d.raiser.Stop()
+	}
 	d.unsubscribe()
 	close(d.done)
 	d.tr.close()

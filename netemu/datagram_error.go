@@ -1,6 +1,8 @@
 package netemu
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
@@ -12,41 +14,96 @@ import (
 // which at the default holds about as many.
 const maxQueuedErrors = 256
 
+// errorQuiet is how long a socket must not have sent before an entry of its
+// error queue shows as POLLERR. The surrogate's error would fail the next native
+// send(2), which Linux lets pass on raw sockets: tools that read the queue
+// (traceroute, mtr) send in bursts, with gaps well below this, and then poll.
+const errorQuiet = time.Millisecond
+
 // fail makes errno the socket's pending error and shows it on the surrogate.
 func (d *datagram) fail(errno unix.Errno) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.soError = errno
-	d.sur.Raise()
+	d.raiseLocked()
 }
 
-// takeQueued moves netstack's error queue here.
-func (d *datagram) takeQueued() {
+// raiseLocked shows the pending error on the surrogate.
+func (d *datagram) raiseLocked() {
+	if !d.closed && d.sur.Raise() == 0 {
+		d.raised = true
+	}
+}
+
+// raiseSoonLocked shows the error queue on the surrogate when the task has been
+// quiet for a moment.
+func (d *datagram) raiseSoonLocked() {
+	if d.closed || len(d.errors) == 0 {
+		return
+	}
+	if d.raiser != nil {
+		d.raiser.Reset(errorQuiet)
+		return
+	}
+	d.raiser = time.AfterFunc(errorQuiet, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if len(d.errors) > 0 && !d.raised {
+			d.raiseLocked()
+		}
+	})
+}
+
+// sent notes that the task has sent something.
+func (d *datagram) sent() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.raised {
+		d.raiseSoonLocked()
+	}
+}
+
+// takeQueued moves netstack's error queue here, and says whether it had any.
+func (d *datagram) takeQueued() (any bool) {
 	for {
 		q, ok := d.tr.queuedError()
 		if !ok {
-			return
+			return any
 		}
+		any = true
 		d.mu.Lock()
 		if len(d.errors) < maxQueuedErrors {
 			d.errors = append(d.errors, q)
 		}
 		d.soError = q.Errno
-		d.sur.Raise()
+		d.raiseSoonLocked()
 		d.mu.Unlock()
 	}
 }
 
-// takeError takes the pending error, which the caller has just cleared on the
-// surrogate. POLLERR stays while the error queue has something.
-func (d *datagram) takeError() unix.Errno {
+// takeError takes the pending error; cleared says that the caller has taken it
+// off the surrogate. POLLERR stays while the error queue has something.
+func (d *datagram) takeError(cleared bool) unix.Errno {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	errno := d.soError
 	d.soError = 0
-	if len(d.errors) > 0 {
-		d.sur.Raise()
+	if cleared {
+		d.raised = false
 	}
+	d.raiseSoonLocked()
+	return errno
+}
+
+// unraisedError takes a pending error that the surrogate does not show.
+func (d *datagram) unraisedError() unix.Errno {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.raised {
+		return 0
+	}
+	errno := d.soError
+	d.soError = 0
 	return errno
 }
 
@@ -62,9 +119,9 @@ func (d *datagram) receiveError(t trap.Task, fd int32, r recvRequest) trap.Verdi
 	}
 	q := d.errors[0]
 	d.errors = d.errors[1:]
-	last := len(d.errors) == 0
-	if last {
-		d.soError = 0
+	d.soError = 0
+	if len(d.errors) > 0 {
+		d.soError = d.errors[0].Errno
 	}
 	d.mu.Unlock()
 	n, errno := scatter(t, r, q.Payload)
@@ -76,12 +133,16 @@ func (d *datagram) receiveError(t trap.Task, fd int32, r recvRequest) trap.Verdi
 		flags |= unix.MSG_TRUNC
 	}
 	v := r.finish(t, delivered{n: int64(n), flags: flags, from: sockaddr(d.idn.family, q.Dst), control: []abi.Cmsg{d.errorMessage(q)}})
-	if !last {
+	// A native look with MSG_PEEK takes POLLERR off the surrogate; it comes back
+	// while the queue has more.
+	clear := &trap.Receive{FD: fd, Flags: unix.MSG_DONTWAIT | unix.MSG_PEEK, Gate: d}
+	clear.Then = func(trap.Task, int64, int, int32) trap.Verdict {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.raised = false
+		d.raiseSoonLocked()
 		return v
 	}
-	// A native look with MSG_PEEK takes POLLERR off the surrogate.
-	clear := &trap.Receive{FD: fd, Flags: unix.MSG_DONTWAIT | unix.MSG_PEEK, Gate: d}
-	clear.Then = func(trap.Task, int64, int, int32) trap.Verdict { return v }
 	return clear.Verdict()
 }
 

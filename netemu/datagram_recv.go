@@ -182,8 +182,12 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 			return nil
 		}
 		d.pull()
-		if a, ok = d.sur.Oldest(); ok || d.errorPending() {
+		if a, ok = d.sur.Oldest(); ok || d.showsError() {
 			return nil
+		}
+		if errno := d.unraisedError(); errno != 0 {
+			v := r.fail(errno)
+			return &v
 		}
 		v := d.waitForOne(t, fd, r, deadline)
 		return &v
@@ -191,7 +195,7 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 	q.Then = func(t trap.Task, n int64, flags int, _ int32) trap.Verdict {
 		switch unix.Errno(-n) {
 		case unix.ECONNRESET:
-			if errno := d.takeError(); errno != 0 {
+			if errno := d.takeError(true); errno != 0 {
 				return r.fail(errno)
 			}
 			return d.receiveOne(t, fd, r, deadline)
@@ -206,10 +210,10 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 	return q.Verdict()
 }
 
-func (d *datagram) errorPending() bool {
+func (d *datagram) showsError() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.soError != 0
+	return d.raised
 }
 
 // waitForOne is the verdict while there is nothing to receive.

@@ -78,6 +78,11 @@ func (d *datagram) transmit(p []byte, to *abi.Sockaddr, c *stack.SendControl, fl
 		return unix.EPIPE
 	}
 	errno := d.tr.send(p, to, c)
+	if _, isRaw := d.tr.(*raw); errno != 0 && isRaw && d.takeQueued() {
+		// Raw sockets do not tell a pending error to a sender (ip_append_data
+		// looks for one only where there is a transport header).
+		errno = d.tr.send(p, to, c)
+	}
 	if errno == unix.EAGAIN {
 		// netstack's send buffer is full for a moment; Linux would wait for the
 		// device, but loses nothing that UDP does not.

@@ -52,6 +52,9 @@ func (e *Emulator) setsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	if !ok || row.set == nil {
 		return trap.Fail(unix.ENOPROTOOPT)
 	}
+	if d, ok := s.(*datagram); ok {
+		d.flush()
+	}
 	if errno := row.set(s, value); errno != 0 || !row.native {
 		return trap.Fail(errno)
 	}
@@ -110,7 +113,7 @@ func (e *Emulator) getError(t trap.Task, c trap.Call, s socket, length int) trap
 			if ret < 0 {
 				return passOn(t, ret)
 			}
-			return trap.Fail(writeOption(t, c, abi.IntBytes(int32(s.takeError())), length))
+			return trap.Fail(writeOption(t, c, abi.IntBytes(int32(s.takeError(true))), length))
 		})
 	}
 	return trap.Fail(unix.ENOPROTOOPT)

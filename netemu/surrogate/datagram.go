@@ -146,20 +146,22 @@ func (d *Datagram[M]) pruneLocked() {
 	d.unread = append(d.unread[:0], d.unread[first:]...)
 }
 
-// Next waits for a datagram that the task sent natively and returns it in buf.
-// os.ErrClosed: the Datagram was closed. One caller at a time.
-func (d *Datagram[M]) Next(buf []byte) (n int, err error) {
-	werr := d.rc.Read(func(fd uintptr) bool {
-		n, err = d.take(int(fd), buf)
-		return err != unix.EAGAIN
+// WaitReadable waits until the task has sent a datagram natively. os.ErrClosed:
+// the Datagram was closed.
+func (d *Datagram[M]) WaitReadable() error {
+	err := d.rc.Read(func(fd uintptr) bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return len(d.saved) > 0 || pollNow(int(fd), unix.POLLIN)&unix.POLLIN != 0
 	})
-	if werr != nil {
-		return 0, os.ErrClosed
+	if err != nil {
+		return os.ErrClosed
 	}
-	return n, err
+	return nil
 }
 
-// TryNext is Next without waiting: EAGAIN if there is none.
+// TryNext takes the oldest datagram that the task sent natively, in buf. EAGAIN:
+// there is none. One caller at a time.
 func (d *Datagram[M]) TryNext(buf []byte) (n int, err error) {
 	err = os.ErrClosed
 	d.control(func(fd int) { n, err = d.take(fd, buf) })

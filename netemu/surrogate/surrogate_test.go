@@ -220,13 +220,16 @@ func TestRaise(t *testing.T) {
 	if n, _, err := unix.Recvfrom(T, buf, unix.MSG_DONTWAIT); string(buf[:max(n, 0)]) != "kept" {
 		t.Fatalf("%q %v", buf[:max(n, 0)], err)
 	}
-	if n, err := d.Next(buf); string(buf[:n]) != "sent before" {
+	if n, err := d.TryNext(buf); string(buf[:n]) != "sent before" {
 		t.Fatalf("%q %v", buf[:n], err)
 	}
 	if _, err := unix.Write(T, []byte("after")); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := d.Next(buf); string(buf[:n]) != "after" {
+	if err := d.WaitReadable(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := d.TryNext(buf); string(buf[:n]) != "after" {
 		t.Fatalf("%q %v", buf[:n], err)
 	}
 	unix.Close(T)
