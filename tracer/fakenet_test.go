@@ -192,10 +192,17 @@ func (f *fakeNet) order(t trap.Task, p *pair, c trap.Call) trap.Verdict {
 		if e != 0 {
 			return trap.Fail(e)
 		}
-		f.after(in, func() {
-			unix.Sendmsg(p.ours, []byte("x"), unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-			unix.Close(fd)
-		})
+		send := func() error {
+			defer unix.Close(fd)
+			return unix.Sendmsg(p.ours, []byte("x"), unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		}
+		if in == 0 {
+			if err := send(); err != nil {
+				return trap.Fail(err.(unix.Errno))
+			}
+			return trap.Done(0)
+		}
+		f.after(in, func() { send() })
 	case orderPutAt:
 		return f.install(int32(arg), true)
 	case orderBadThen:

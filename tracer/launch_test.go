@@ -83,8 +83,14 @@ func launch(t *testing.T, o tracer.Options) (string, tracer.ExitStatus, error) {
 	done := make(chan struct{})
 	go func() { io.Copy(&out, r); close(done) }()
 	hang := time.AfterFunc(patience, func() {
-		tree, _ := exec.Command("ps", "-eLo", "pid,lwp,ppid,stat,wchan:24,args").Output()
-		panic(fmt.Sprintf("%s hangs\n%s", o.Args, tree))
+		var tree strings.Builder
+		ps, _ := exec.Command("ps", "-eLo", "pid,lwp,ppid,stat,wchan:24,args").Output()
+		for line := range strings.Lines(string(ps)) {
+			if strings.Contains(line, o.Args[0]) {
+				tree.WriteString(line)
+			}
+		}
+		panic(fmt.Sprintf("%s hangs\n%s", o.Args, tree.String()))
 	})
 	st, err := tracer.Launch(o)
 	hang.Stop()

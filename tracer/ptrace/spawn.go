@@ -26,15 +26,6 @@ type Program struct {
 	Ignored []unix.Signal
 }
 
-// ExecError says that the program could not be executed.
-type ExecError struct {
-	Path  string
-	Errno unix.Errno
-}
-
-func (e *ExecError) Error() string { return e.Path + ": " + e.Errno.Error() }
-func (e *ExecError) Unwrap() error { return e.Errno }
-
 // stub is the main process before its execve(2): this program's own image,
 // stopped before its first instruction and never run. Its stack holds the
 // target's arguments and environment, as execve left them there; the calls
@@ -257,8 +248,8 @@ func (s *stub) ignore(sigs []unix.Signal) error {
 	var act [32]byte
 	act[0] = 1 // SIG_IGN
 	if len(sigs) > 0 {
-		if e := writeStack(s.pid, s.buffer(), act[:]); e != 0 {
-			return fmt.Errorf("memory of the stub: %w", e)
+		if err := s.store(s.buffer(), act[:]); err != nil {
+			return err
 		}
 	}
 	for _, sig := range sigs {
@@ -281,8 +272,8 @@ func (s *stub) confine(f seccomp.Filter) error {
 		b = append(b, i.Jt, i.Jf)
 		b = binary.LittleEndian.AppendUint32(b, i.K)
 	}
-	if e := writeStack(s.pid, s.buffer(), b); e != 0 {
-		return fmt.Errorf("memory of the stub: %w", e)
+	if err := s.store(s.buffer(), b); err != nil {
+		return err
 	}
 	// Before Linux 5.16 a filter without SPEC_ALLOW slows the whole program
 	// down; before 4.17 the flag is EINVAL.
@@ -291,39 +282,4 @@ func (s *stub) confine(f seccomp.Filter) error {
 		_, err = s.must("seccomp", unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, s.buffer())
 	}
 	return err
-}
-
-// exec tries the paths as execvp(3) does.
-func (s *stub) exec(paths []string) error {
-	// At the entry point: argc, argv, NULL, envp, NULL (System V ABI, 3.4.1).
-	var argc [8]byte
-	if e := readMemory(s.pid, s.base.sp(), argc[:]); e != 0 {
-		return fmt.Errorf("memory of the stub: %w", e)
-	}
-	argv := s.base.sp() + 8
-	envp := argv + 8*(binary.LittleEndian.Uint64(argc[:])+1)
-	failure := &ExecError{Errno: unix.ENOENT}
-	for _, path := range paths {
-		if failure.Path == "" {
-			failure.Path = path
-		}
-		if e := writeStack(s.pid, s.buffer(), append([]byte(path), 0)); e != 0 {
-			return fmt.Errorf("memory of the stub: %w", e)
-		}
-		ret, err := s.inject(unix.SYS_EXECVE, s.buffer(), argv, envp)
-		if err != nil {
-			return err
-		}
-		if ret == 0 {
-			return nil
-		}
-		switch e := unix.Errno(-ret); e {
-		case unix.ENOENT, unix.ENOTDIR, unix.ESTALE, unix.ENODEV, unix.ETIMEDOUT:
-		case unix.EACCES:
-			failure = &ExecError{path, e}
-		default:
-			return &ExecError{path, e}
-		}
-	}
-	return failure
 }

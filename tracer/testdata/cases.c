@@ -199,7 +199,8 @@ static void gate_crowd(void) {
 	int fd = sock();
 	pthread_t th[16];
 	for (int i = 0; i < 16; i++) CHECK(pthread_create(&th[i], NULL, gate_thread, &fd) == 0);
-	for (int i = 0; i < 320; i++) order(fd, RIGHTS, 0);
+	for (int i = 0; i < 320; i++)
+		while (order(fd, RIGHTS, 0) < 0) CHECK(errno == EAGAIN); // the queue is full
 	for (int i = 0; i < 16; i++) pthread_join(th[i], NULL);
 }
 // Processes that are killed while they may hold the gate or be parked at it.

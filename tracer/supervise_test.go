@@ -1,0 +1,282 @@
+package tracer_test
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"netbox/tracer"
+
+	"golang.org/x/sys/unix"
+)
+
+// supervisor is the test binary in the part of netbox.
+func supervisor(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), superviseEnv+"=1")
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// startUp starts a supervisor whose program says "up".
+func startUp(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := supervisor(t, args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if line != "up\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	return cmd
+}
+
+// processes are the pids of the running programs whose environment has mark.
+func processes(t *testing.T, mark string) []int {
+	t.Helper()
+	var found []int
+	dirs, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, path := range dirs {
+		if env, err := os.ReadFile(path); err == nil && strings.Contains(string(env), mark) {
+			pid, _ := strconv.Atoi(strings.Split(path, "/")[2])
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
+// TestKilled: no process of the box outlives the supervisor.
+func TestKilled(t *testing.T) {
+	mark := "NETBOX_TEST_MARK=" + strconv.Itoa(os.Getpid())
+	t.Setenv("NETBOX_TEST_MARK", strconv.Itoa(os.Getpid()))
+	cmd := startUp(t, cases, "hangs")
+	if n := len(processes(t, mark)); n < 5 {
+		t.Fatalf("only %d processes before", n)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		left := processes(t, mark)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("left over: %v", left)
+		}
+		runtime.Gosched()
+	}
+}
+
+// TestKilledAtStart kills the supervisor at many moments of the launch.
+func TestKilledAtStart(t *testing.T) {
+	mark := "NETBOX_TEST_MARK=start" + strconv.Itoa(os.Getpid())
+	t.Setenv("NETBOX_TEST_MARK", "start"+strconv.Itoa(os.Getpid()))
+	for i := range 40 {
+		cmd := supervisor(t, "sleep", "1000")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(i) * 500 * time.Microsecond)
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for left := processes(t, mark); len(left) > 0; left = processes(t, mark) {
+		if time.Now().After(deadline) {
+			t.Fatalf("left over: %v", left)
+		}
+	}
+}
+
+func TestForwardedSignals(t *testing.T) {
+	cmd := startUp(t, cases, "terminated")
+	cmd.Process.Signal(unix.SIGTERM)
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 77 {
+		t.Errorf("exit code %d: the program's handler did not run", code)
+	}
+}
+
+func TestExecErrors(t *testing.T) {
+	dir := t.TempDir()
+	os.WriteFile(dir+"/plain", []byte("echo $0 $1; exit 3\n"), 0o755)
+	os.WriteFile(dir+"/noexec", nil, 0o644)
+	for _, c := range []struct {
+		name string
+		want unix.Errno
+	}{
+		{"/no/such/file", unix.ENOENT},
+		{"no-such-program", unix.ENOENT},
+		{"", unix.ENOENT},
+		{dir, unix.EACCES},
+		{dir + "/noexec", unix.EACCES},
+		{"noexec", unix.EACCES},
+		{dir + "/noexec/x", unix.ENOTDIR},
+	} {
+		env := []string{"PATH=" + dir + ":/bin"}
+		_, _, err := launch(t, tracer.Options{Args: []string{c.name}, Env: env})
+		var exec *tracer.ExecError
+		if !errors.As(err, &exec) || exec.Errno != c.want && !(c.want == unix.ENOTDIR && exec.Errno == unix.ENOENT) {
+			t.Errorf("%q: %v, want %v", c.name, err, c.want)
+		}
+	}
+	out, st, err := launch(t, tracer.Options{Args: []string{"plain", "arg"}, Env: []string{"PATH=" + dir}})
+	if err != nil || st.Code != 3 || out != dir+"/plain arg\n" {
+		t.Errorf("script without #!: %q, %+v, %v", out, st, err)
+	}
+}
+
+// TestForeign: a 32-bit program is killed before it runs.
+func TestForeign(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("made for i386")
+	}
+	path := filepath.Join(t.TempDir(), "i386")
+	if err := os.WriteFile(path, elf32(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := exec.Command(path).Run(); err == nil || err.Error() != "exit status 42" {
+		t.Skipf("this kernel runs no i386 programs: %v", err)
+	}
+	_, st, err := launch(t, tracer.Options{Args: []string{path}})
+	if err != nil || st.Signal != unix.SIGKILL {
+		t.Errorf("%+v, %v; want it killed", st, err)
+	}
+	_, st, err = launch(t, tracer.Options{Args: []string{"sh", "-c", path + "; test $? = 137"}})
+	if err != nil || st.Code != 0 {
+		t.Errorf("as a child: %+v, %v", st, err)
+	}
+}
+
+// elf32 is a static i386 program that exits with 42.
+func elf32() []byte {
+	code := []byte{0xb8, 1, 0, 0, 0, 0xbb, 42, 0, 0, 0, 0xcd, 0x80} // mov eax,1; mov ebx,42; int 0x80
+	const base, head = 0x08048000, 52 + 32
+	b := []byte{0x7f, 'E', 'L', 'F', 1, 1, 1, 15: 0}
+	u16 := func(v ...uint16) {
+		for _, x := range v {
+			b = binary.LittleEndian.AppendUint16(b, x)
+		}
+	}
+	u32 := func(v ...uint32) {
+		for _, x := range v {
+			b = binary.LittleEndian.AppendUint32(b, x)
+		}
+	}
+	u16(2, 3) // ET_EXEC, EM_386
+	u32(1, base+head, 52, 0, 0)
+	u16(52, 32, 1, 0, 0, 0)
+	size := uint32(head + len(code))
+	u32(1, 0, base, base, size, size, 5, 0x1000) // PT_LOAD, r-x
+	return append(b, code...)
+}
+
+// TestPassFDs: the program gets these descriptors and no other.
+func TestPassFDs(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	leak, err := unix.Open("/", unix.O_RDONLY, 0) // without O_CLOEXEC
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(leak)
+	if err := unix.Dup3(int(w.Fd()), 57, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	out, st, err := launch(t, tracer.Options{Args: []string{cases, "show"}, PassFDs: []int{57}})
+	unix.Close(57)
+	if err != nil || st.Code != 0 {
+		t.Errorf("%+v, %v", st, err)
+	}
+	for line := range strings.Lines(out) {
+		var fd int
+		if n, _ := fmt.Sscanf(line, "fd %d ", &fd); n == 1 && fd > 2 && fd != 57 {
+			t.Errorf("the program has %s", line)
+		}
+	}
+	if _, err := unix.FcntlInt(r.Fd(), unix.F_SETFL, unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := unix.Read(int(r.Fd()), make([]byte, 1)); n != 0 || err != nil {
+		t.Errorf("the pipe's last writer is not gone: %d, %v", n, err)
+	}
+	if !strings.Contains(out, "\nfd 57 pipe:") {
+		t.Errorf("no descriptor 57 in\n%s", out)
+	}
+}
+
+// TestUnprivileged runs the cases again as nobody, without any capability.
+func TestUnprivileged(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("unprivileged already")
+	}
+	binary := filepath.Join(filepath.Dir(cases), "tracer.test")
+	copyFile(t, "/proc/self/exe", binary)
+	cmd := exec.Command("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set", "-all",
+		"--no-new-privs", binary, "-test.run", "TestCases|TestExitStatus|TestKilled|TestForeign")
+	cmd.Env = append(os.Environ(), "NETBOX_TEST_SOURCE="+mustGetwd(t), "TMPDIR=/tmp")
+	cmd.Dir = mustGetwd(t)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func mustGetwd(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNothingLeaks: descriptors and goroutines of the supervisor are as they
+// were after thousands of installs and the end of the box.
+func TestNothingLeaks(t *testing.T) {
+	launch(t, tracer.Options{Args: []string{cases, "basic"}}) // os/signal keeps a goroutine and a pipe
+	count := func() (int, int) {
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(fds), runtime.NumGoroutine()
+	}
+	fds, routines := count()
+	for _, name := range []string{"loop", "remake", "killed", "storm"} {
+		launch(t, tracer.Options{Args: []string{cases, name}})
+	}
+	if f, r := count(); f > fds || r > routines {
+		t.Errorf("%d descriptors and %d goroutines before, %d and %d after", fds, routines, f, r)
+	}
+}
