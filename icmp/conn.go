@@ -28,7 +28,7 @@ type Options struct {
 	// Log gets the deaths and restarts of the helper; nil: nobody.
 	Log *slog.Logger
 	// Down is told each time the helper has died, with its exit status and
-	// the end of its stderr. It is called on a goroutine of the Conn and must
+	// what it wrote to stderr. It is called on a goroutine of the Conn and must
 	// not call Close.
 	Down func(error)
 }

@@ -160,6 +160,7 @@ func (h *helperRung) run(p *process) {
 			continue
 		}
 		failed = ""
+		h.setUp(p)
 		h.log.Info("icmp: helper started again", "path", h.path, "pid", p.cmd.Process.Pid)
 	}
 }
@@ -181,9 +182,8 @@ func (h *helperRung) sleep(d time.Duration) bool {
 	}
 }
 
-// serve relays for p until it dies or the Conn closes, and reports a death.
+// serve relays for p, which is up, until it dies or the Conn closes, and reports a death.
 func (h *helperRung) serve(p *process) {
-	h.setUp(p)
 	select {
 	case <-h.closing: // close may have looked before setUp
 		p.socket.Close()

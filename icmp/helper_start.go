@@ -25,16 +25,16 @@ const (
 	// exit before it is killed.
 	exitPatience = time.Second
 
-	// stderrTail is how much of the end of the helper's stderr is kept: a Go
-	// panic's first lines.
-	stderrTail = 2048
+	// maxWords is how many bytes of the helper's stderr are kept: a Go panic's
+	// first lines.
+	maxWords = 1024
 )
 
 // process is a running helper that has said hello.
 type process struct {
 	cmd    *exec.Cmd
 	socket *os.File // the supervisor's end
-	stderr *tail
+	stderr *lastWords
 	hello  hello
 	exited chan struct{} // closed when cmd.Wait has returned
 	err    error         // of cmd.Wait; valid once exited is closed
@@ -71,7 +71,7 @@ func startHelper(path string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{socket: ours, stderr: &tail{}, exited: make(chan struct{})}
+	p := &process{socket: ours, stderr: &lastWords{}, exited: make(chan struct{})}
 	p.cmd = &exec.Cmd{
 		Path:       path,
 		Args:       []string{helperName},
@@ -144,7 +144,7 @@ func (p *process) stop() {
 	}
 }
 
-// epitaph says how the process ended and what it said last.
+// epitaph says how the process ended and what it said.
 func (p *process) epitaph() string {
 	s := "exit status 0"
 	if p.err != nil {
@@ -171,25 +171,23 @@ func (e errNoRawSocket) Error() string { return "raw socket: " + e.errno.Error()
 
 func (e errNoRawSocket) Unwrap() error { return e.errno }
 
-// tail is a writer that keeps the end of what is written.
-type tail struct {
+// lastWords is a writer that keeps the beginning of what is written: the
+// helper says nothing but why it ends, and a Go crash says that first.
+type lastWords struct {
 	mu sync.Mutex
 	b  []byte
 }
 
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.b = append(t.b, p...)
-	if extra := len(t.b) - stderrTail; extra > 0 {
-		t.b = append(t.b[:0], t.b[extra:]...)
-	}
+func (w *lastWords) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.b = append(w.b, p[:min(len(p), maxWords-len(w.b))]...)
 	return len(p), nil
 }
 
-// String is the tail without the blank around it.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.TrimSpace(string(t.b))
+// String is what was written, without the blank around it.
+func (w *lastWords) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.TrimSpace(string(w.b))
 }

@@ -47,7 +47,7 @@ ip -n @n link set lo up
 ip -n @r link set lo up
 ip -n @f link set lo up
 ip netns exec @n sysctl -qw net.ipv6.conf.n0.accept_dad=0
-ip netns exec @r sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_msgs_per_sec=1000000 net.ipv4.icmp_msgs_burst=100000 net.ipv6.icmp.ratelimit=0 net.ipv6.conf.r0.accept_dad=0 net.ipv6.conf.r1.accept_dad=0
+ip netns exec @r sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.icmp_ratemask=0 net.ipv4.icmp_msgs_per_sec=1000000 net.ipv4.icmp_msgs_burst=100000 net.ipv6.icmp.ratelimit=0 net.ipv6.conf.r0.accept_dad=0 net.ipv6.conf.r1.accept_dad=0
 ip netns exec @f sysctl -qw net.ipv6.conf.f0.accept_dad=0
 ip -n @n addr add 10.91.0.2/24 brd + dev n0
 ip -n @r addr add 10.91.0.1/24 dev r0
