@@ -55,7 +55,7 @@ func (b *box) makeUplink() error {
 	case "sim":
 		return b.makeSim()
 	}
-	f, err := dns.NewForwarder(dns.Options{Servers: b.o.upstreams, Timeout: b.o.resolver.Timeout, Attempts: b.o.resolver.Attempts})
+	f, err := dns.NewForwarder(dns.Options{Servers: b.o.upstreams, Timeout: b.o.resolver.Timeout, Attempts: b.o.resolver.Attempts, Log: b.o.log})
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (b *box) makeSim() error {
 			return err
 		}
 	}
-	u, err := sim.New(sim.Options{Internet: net, Nameservers: b.o.resolver.Nameservers, Names: b.o.names})
+	u, err := sim.New(sim.Options{Internet: net, Nameservers: b.o.resolver.Nameservers, Names: b.o.names, Log: b.o.log})
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (b *box) serveNames() error {
 	if b.answers == nil {
 		return nil
 	}
-	b.resolver = dns.NewServer(b.answers)
+	b.resolver = dns.NewServer(b.answers, b.o.log)
 	if b.o.uplink == "nat" {
 		at := b.o.resolver.Routed(uplink.Nameserver4, uplink.Nameserver6)
 		if err := b.resolver.Listen(b.uplink.Stack(), at...); err != nil {

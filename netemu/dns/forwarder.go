@@ -3,6 +3,7 @@ package dns
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -42,6 +43,8 @@ type Options struct {
 	// Own are the addresses at which this resolver itself answers on the
 	// network that Dial leads to. None for the host's.
 	Own []netip.AddrPort
+	// Log takes each failure of an upstream at debug level; nil: nothing.
+	Log *slog.Logger
 }
 
 // Stats count what a Forwarder did since its start.
@@ -65,6 +68,7 @@ type Forwarder struct {
 	wait      time.Duration // for one server
 	attempts  int
 	dial      DialFunc
+	log       *slog.Logger
 	preferred atomic.Uint32 // index in servers where a walk starts
 
 	ctx      context.Context // ends with Close
@@ -100,6 +104,7 @@ func NewForwarder(o Options) (*Forwarder, error) {
 		wait:     o.Timeout,
 		attempts: o.Attempts,
 		dial:     o.Dial,
+		log:      orDiscard(o.Log),
 		admitted: make(chan struct{}, maxInFlight+maxWaiting),
 		inFlight: make(chan struct{}, maxInFlight),
 	}

@@ -26,7 +26,7 @@ func upstream(t *testing.T, h dns.Handler) netip.AddrPort {
 			l.Close() // another socket has that UDP port: take the next one
 			continue
 		}
-		s := NewServer(h)
+		s := NewServer(h, nil)
 		t.Cleanup(s.Close)
 		if err := s.ServeStream(l); err != nil {
 			t.Fatal(err)

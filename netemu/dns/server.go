@@ -35,6 +35,7 @@ type Network interface {
 // sockets it is given.
 type Server struct {
 	handler dns.Handler
+	log     *slog.Logger
 
 	mu      sync.Mutex
 	closed  bool
@@ -43,9 +44,17 @@ type Server struct {
 	wg      sync.WaitGroup // one for each of servers
 }
 
-// NewServer gives a server without sockets.
-func NewServer(h dns.Handler) *Server {
-	return &Server{handler: h, conns: connSet{open: make(map[net.Conn]struct{})}}
+// NewServer gives a server without sockets. log takes what goes wrong later; nil:
+// nothing.
+func NewServer(h dns.Handler, log *slog.Logger) *Server {
+	return &Server{handler: h, log: orDiscard(log), conns: connSet{open: make(map[net.Conn]struct{})}}
+}
+
+func orDiscard(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
 }
 
 // Listen serves port 53 of the addresses, UDP and TCP. On an error the server
@@ -126,7 +135,7 @@ func (s *Server) report(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
-		slog.Error("resolver stopped", "err", err)
+		s.log.Error("resolver stopped", "err", err)
 	}
 }
 

@@ -61,7 +61,7 @@ func (n *loopbackNetwork) ListenTCP(a netip.AddrPort) (net.Listener, error) {
 func TestServer(t *testing.T) {
 	checkLeaks(t)
 	var n loopbackNetwork
-	s := NewServer(hostZone())
+	s := NewServer(hostZone(), nil)
 	defer s.Close()
 	if err := s.Listen(&n, nameserver); err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestServer(t *testing.T) {
 
 func TestServerListenError(t *testing.T) {
 	checkLeaks(t)
-	s := NewServer(hostZone())
+	s := NewServer(hostZone(), nil)
 	err := s.Listen(&loopbackNetwork{fail: true}, nameserver)
 	s.Close()
 	if err == nil || !strings.Contains(err.Error(), "resolver at 10.0.2.3:53: tcp: address in use") {
@@ -108,7 +108,7 @@ func TestServerCloseDoesNotWait(t *testing.T) {
 		}
 	}
 	var n loopbackNetwork
-	s := NewServer(big.Over(f))
+	s := NewServer(big.Over(f), nil)
 	if err := s.Listen(&n, nameserver); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestServerCloseDoesNotWait(t *testing.T) {
 func TestServerMalformed(t *testing.T) {
 	checkLeaks(t)
 	var n loopbackNetwork
-	s := NewServer(hostZone())
+	s := NewServer(hostZone(), nil)
 	defer s.Close()
 	if err := s.Listen(&n, nameserver); err != nil {
 		t.Fatal(err)
@@ -228,7 +228,7 @@ func TestServerMalformed(t *testing.T) {
 func TestServerIdleConnection(t *testing.T) {
 	checkLeaks(t)
 	var n loopbackNetwork
-	s := NewServer(hostZone())
+	s := NewServer(hostZone(), nil)
 	defer s.Close()
 	if err := s.Listen(&n, nameserver); err != nil {
 		t.Fatal(err)

@@ -28,12 +28,15 @@ func (f *Forwarder) resolve(q *dns.Msg) *dns.Msg {
 				f.preferred.Store(uint32(n))
 				return m
 			}
-			if err == nil {
-				worse = m
-			}
 			if f.ctx.Err() != nil {
 				return nil
 			}
+			if err != nil {
+				f.log.Debug("asking upstream", "err", err)
+				continue
+			}
+			f.log.Debug("asking upstream", "nameserver", f.servers[n], "rcode", dns.RcodeToString[m.Rcode])
+			worse = m
 		}
 		if worse != nil {
 			return worse

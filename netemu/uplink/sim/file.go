@@ -138,10 +138,10 @@ func decode(text []byte) (*document, error) {
 	if len(docs) > 1 {
 		return nil, errorAt(lineOf(docs[1].Body), "a second document; one is taken")
 	}
-	var a aliasFinder
-	ast.Walk(&a, docs[0].Body)
-	if a.line > 0 {
-		return nil, errorAt(a.line, "anchors and aliases are not taken")
+	var b bannedFinder
+	ast.Walk(&b, docs[0].Body)
+	if b.line > 0 {
+		return nil, errorAt(b.line, "anchors, aliases and tags are not taken")
 	}
 	var d document
 	if err := yaml.NewDecoder(bytes.NewReader(nil), yaml.Strict()).DecodeFromNode(docs[0].Body, &d); err != nil {
@@ -150,14 +150,15 @@ func decode(text []byte) (*document, error) {
 	return &d, nil
 }
 
-// aliasFinder finds the first anchor or alias: a small file of nested aliases
-// can unfold to any size.
-type aliasFinder struct{ line int }
+// bannedFinder finds the first anchor, alias or tag. A small file of nested
+// aliases can unfold to any size, and goccy's decoder panics where a tag stands
+// on something else than it says (found by FuzzParse).
+type bannedFinder struct{ line int }
 
 // Visit implements ast.Visitor.
-func (f *aliasFinder) Visit(n ast.Node) ast.Visitor {
+func (f *bannedFinder) Visit(n ast.Node) ast.Visitor {
 	switch n.(type) {
-	case *ast.AnchorNode, *ast.AliasNode:
+	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
 		if f.line == 0 {
 			f.line = lineOf(n)
 		}

@@ -31,6 +31,7 @@ const (
 // web is one HTTP server for all hosts. It gets its connections from tcp.go,
 // each with the service it is for.
 type web struct {
+	log     *slog.Logger
 	server  http.Server
 	conns   chan net.Conn // to Accept
 	closed  chan struct{}
@@ -41,14 +42,14 @@ type web struct {
 
 type serviceKey struct{}
 
-func newWeb() *web {
-	w := &web{conns: make(chan net.Conn), closed: make(chan struct{})}
+func newWeb(log *slog.Logger) *web {
+	w := &web{log: log, conns: make(chan net.Conn), closed: make(chan struct{})}
 	w.server = http.Server{
 		Handler:           w,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, serviceKey{}, c.(*webConn).service)
 		},
@@ -66,7 +67,7 @@ func (w *web) start() {
 	go func() {
 		defer w.done.Done()
 		if err := w.server.Serve(w); !errors.Is(err, http.ErrServerClosed) {
-			slog.Error("simulated web server stopped", "err", err)
+			w.log.Error("simulated web server stopped", "err", err)
 		}
 	}()
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"runtime"
@@ -24,13 +25,13 @@ const patience = 10 * time.Second
 
 // world is a sandbox host and a simulated internet, joined by a link.
 type world struct {
-	t    *testing.T
+	t    testing.TB
 	host *stack.Stack
 	up   *Uplink
 }
 
 // newWorld serves o and checks at the test's end that nothing is left.
-func newWorld(t *testing.T, o Options) *world {
+func newWorld(t testing.TB, o Options) *world {
 	t.Helper()
 	up, err := New(o)
 	if err != nil {
@@ -39,7 +40,7 @@ func newWorld(t *testing.T, o Options) *world {
 	return newWorldOf(t, up)
 }
 
-func newWorldOf(t *testing.T, up *Uplink) *world {
+func newWorldOf(t testing.TB, up *Uplink) *world {
 	t.Helper()
 	t.Cleanup(func() { checkGoroutines(t) })
 	a, b := link.New(0)
@@ -81,7 +82,7 @@ func parsed(t *testing.T, text string) Options {
 
 // checkGoroutines fails the test if goroutines of the uplink, its servers or
 // the stacks are left.
-func checkGoroutines(t *testing.T) {
+func checkGoroutines(t testing.TB) {
 	var stacks string
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		buf := make([]byte, 4<<20)
@@ -138,10 +139,56 @@ func (w *world) dialUDP(addr string) net.Conn {
 	return c
 }
 
+// isTimeout: gonet's deadline error is not os.ErrDeadlineExceeded.
+func isTimeout(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
+}
+
+// udpError is the error that a connected UDP socket gets for one datagram.
+func (w *world) udpError(addr string) unix.Errno {
+	w.t.Helper()
+	family := stack.Inet6
+	if at(addr).Addr().Is4() {
+		family = stack.Inet4
+	}
+	e, errno := w.host.NewUDP(family)
+	if errno != 0 {
+		w.t.Fatal(errno)
+	}
+	defer e.Close()
+	failed := make(chan struct{}, 1)
+	defer e.Notify(unix.POLLERR, func() {
+		select {
+		case failed <- struct{}{}:
+		default:
+		}
+	})()
+	if errno := e.Connect(stack.Addr{AddrPort: at(addr)}); errno != 0 {
+		w.t.Fatal(errno)
+	}
+	// Without it Linux tells a connected socket of closed ports only.
+	option := stack.RecvErr4
+	if family == stack.Inet6 {
+		option = stack.RecvErr6
+	}
+	if errno := e.SetBool(option, true); errno != 0 {
+		w.t.Fatal(errno)
+	}
+	if _, errno := e.Send([]byte("x"), nil, nil); errno != 0 {
+		w.t.Fatal(errno)
+	}
+	select {
+	case <-failed:
+	case <-time.After(patience):
+	}
+	return e.TakeError()
+}
+
 // pinger sends echo requests from a raw socket of the sandbox host, as
 // ping(8) does.
 type pinger struct {
-	t     *testing.T
+	t     testing.TB
 	e     *stack.Endpoint
 	dst   netip.Addr
 	ready chan struct{}

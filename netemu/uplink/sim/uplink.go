@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -27,6 +28,8 @@ type Options struct {
 	Nameservers []netip.Addr
 	// Names go before the names of the Internet; nil: host.netbox only.
 	Names *dns.Zone
+	// Log takes what goes wrong later; nil: nothing.
+	Log *slog.Logger
 }
 
 // Stats count what was dropped at a bound since Start.
@@ -69,15 +72,18 @@ func New(o Options) (*Uplink, error) {
 	if o.Names == nil {
 		o.Names = dns.NewHostZone(uplink.Gateway4, uplink.Gateway6)
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	u := &Uplink{
 		net:      o.Internet.withResolvers(resolvers(o.Nameservers)),
 		handler:  o.Names.Over(o.Internet.zone),
 		delay:    newDelayer(),
 		tcpFlows: newFlows(maxTCP),
 		udpFlows: newFlows(maxUDP),
-		web:      newWeb(),
+		web:      newWeb(o.Log),
 	}
-	u.resolver = dns.NewServer(mdns.HandlerFunc(u.question))
+	u.resolver = dns.NewServer(mdns.HandlerFunc(u.question), o.Log)
 	u.serving, u.cancel = context.WithCancel(context.Background())
 	return u, nil
 }
