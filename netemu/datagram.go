@@ -61,7 +61,7 @@ type datagram struct {
 	raised  bool
 	raiser  *time.Timer
 	// errors is the error queue (IP_RECVERR), the oldest first.
-	errors         []stack.QueuedError
+	errors         []queuedError
 	readShut       bool
 	writeShut      bool
 	closed         bool

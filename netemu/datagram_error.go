@@ -14,6 +14,12 @@ import (
 // which at the default holds about as many.
 const maxQueuedErrors = 256
 
+// queuedError is an entry of a socket's error queue, and when it came.
+type queuedError struct {
+	stack.QueuedError
+	at time.Time
+}
+
 // errorQuiet is how long a socket must not have sent before an entry of its
 // error queue shows as POLLERR. The surrogate's error would fail the next native
 // send(2), which Linux lets pass on raw sockets: tools that read the queue
@@ -73,7 +79,7 @@ func (d *datagram) takeQueued() (any bool) {
 		any = true
 		d.mu.Lock()
 		if len(d.errors) < maxQueuedErrors {
-			d.errors = append(d.errors, q)
+			d.errors = append(d.errors, queuedError{q, time.Now()})
 		}
 		d.soError = q.Errno
 		d.raiseSoonLocked()
@@ -132,7 +138,7 @@ func (d *datagram) receiveError(t trap.Task, fd int32, r recvRequest) trap.Verdi
 	if n < len(q.Payload) {
 		flags |= unix.MSG_TRUNC
 	}
-	v := r.finish(t, delivered{n: int64(n), flags: flags, from: sockaddr(d.idn.family, q.Dst), control: []abi.Cmsg{d.errorMessage(q)}})
+	v := r.finish(t, delivered{n: int64(n), flags: flags, from: sockaddr(d.idn.family, q.Dst), control: d.errorMessages(q)})
 	// A native look with MSG_PEEK takes POLLERR off the surrogate; it comes back
 	// while the queue has more.
 	clear := &trap.Receive{FD: fd, Flags: unix.MSG_DONTWAIT | unix.MSG_PEEK, Gate: d}
@@ -146,8 +152,11 @@ func (d *datagram) receiveError(t trap.Task, fd int32, r recvRequest) trap.Verdi
 	return clear.Verdict()
 }
 
-// errorMessage is the IP_RECVERR or IPV6_RECVERR control message for q.
-func (d *datagram) errorMessage(q stack.QueuedError) abi.Cmsg {
+// errorMessages are the control messages for q: the time stamp if wanted, and
+// IP_RECVERR or IPV6_RECVERR.
+func (d *datagram) errorMessages(q queuedError) []abi.Cmsg {
+	stamp := wanted{timestamp: d.want.timestamp, timestampNS: d.want.timestampNS}
+	out := stamp.messages(d.idn.family, arrival{control: stack.Control{Timestamp: q.at}})
 	e := abi.SockExtendedErr{
 		Errno: uint32(q.Errno), Origin: q.Origin, Type: q.Type, Code: q.Code, Info: q.Info,
 	}
@@ -156,5 +165,5 @@ func (d *datagram) errorMessage(q stack.QueuedError) abi.Cmsg {
 		m = abi.Cmsg{Level: unix.SOL_IPV6, Type: unix.IPV6_RECVERR}
 	}
 	m.Data = e.BytesWith(uint16(d.idn.family), q.Offender.Addr(), uint32(q.Offender.NIC))
-	return m
+	return append(out, m)
 }
