@@ -54,8 +54,8 @@ type Native struct {
 // which the engine closes in any case. The task's gets CloseOnExec as said;
 // status flags are a matter of the file itself. At < 0 picks the lowest free
 // number as socket(2) does; otherwise the descriptor At of the task is
-// replaced, as by dup3(2). Then's verdict (Done or Fail) ends the call; with
-// a nil Then the call returns the number. EMFILE and the like end the call
+// replaced, as by dup3(2). Then's verdict (Done, Fail, or a Wait) goes on with
+// the call; with a nil Then it returns the number. EMFILE and the like end the call
 // with that errno after Failed, if set, was called.
 type Install struct {
 	File        int

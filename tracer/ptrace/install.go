@@ -24,7 +24,7 @@ type installRun struct {
 	tries  int
 	remake remaking
 	queued *control
-	result int64 // ends the call after undo
+	after  trap.Verdict // goes on with the call after undo
 }
 
 type installStage uint8
@@ -33,7 +33,7 @@ const (
 	take    installStage = iota // recvmsg on the control socket
 	discard                     // close what a stale message brought
 	place                       // dup3 to the number asked for
-	undo                        // close the descriptor, then end the call with result
+	undo                        // close the descriptor, then go on with after
 	open                        // socket for a new control socket
 	reach                       // connect it to the supervisor
 	raise                       // fcntl(F_DUPFD) to a high number
@@ -73,7 +73,7 @@ func (o *installRun) leave(t *task, ret int64) {
 	case place:
 		o.placed(t, ret)
 	case undo:
-		t.finish(o.result)
+		t.begin(o.after)
 	default:
 		o.remake.leave(t, o, ret)
 	}
@@ -168,16 +168,12 @@ func (o *installRun) arrived(t *task, fd int32) {
 // placed has the copy at the number asked for, or an errno.
 func (o *installRun) placed(t *task, ret int64) {
 	if ret < 0 {
-		o.result = ret
+		o.after = trap.Fail(unix.Errno(-ret))
 		if o.in.Failed != nil {
 			o.in.Failed(unix.Errno(-ret))
 		}
 	} else {
-		v := o.verdict(t, o.in.At)
-		o.result = v.Value
-		if v.Kind == trap.KindFail {
-			o.result = -int64(v.Errno)
-		}
+		o.after = o.verdict(t, o.in.At)
 	}
 	o.stage = undo
 	t.chain()
@@ -187,11 +183,11 @@ func (o *installRun) placed(t *task, ret int64) {
 func (o *installRun) conclude(t *task) {
 	v := o.verdict(t, o.fd)
 	if v.Kind == trap.KindFail {
-		o.stage, o.result = undo, -int64(v.Errno)
+		o.stage, o.after = undo, v
 		t.chain()
 		return
 	}
-	t.finish(v.Value)
+	t.begin(v)
 }
 
 func (o *installRun) verdict(t *task, fd int32) trap.Verdict {

@@ -61,7 +61,7 @@ func (o *receiveRun) leave(t *task, ret int64) {
 	o.leaveGate(t)
 	if v.Kind == trap.KindFail && fd >= 0 {
 		// As accept(2) does that cannot store the address.
-		t.install = installRun{fd: fd, stage: undo, result: -int64(v.Errno)}
+		t.install = installRun{fd: fd, stage: undo, after: v}
 		t.op = &t.install
 		t.proceed()
 		return
