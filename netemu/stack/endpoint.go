@@ -38,6 +38,8 @@ type Endpoint struct {
 	peer     Addr          // raw: connected to; netstack does not tell
 	flags    [numBool]bool // options that only say what to report
 	mtuDisc  int           // IP_MTU_DISCOVER, for local EMSGSIZE
+	shut     Events        // what Shutdown makes poll tell of UDP and raw
+	reported bool          // a failed TCP connection's error has been told
 	pending  unix.Errno    // SO_ERROR of UDP and raw
 	errQueue []QueuedError // IP_RECVERR
 }
@@ -114,7 +116,10 @@ func (e *Endpoint) Bind(a Addr) unix.Errno {
 	if e.kind == kindRaw {
 		fa.Port = 0
 	}
-	if a.Addr().Is4In6() && a.Addr().Unmap().IsUnspecified() {
+	if a.Addr().Is4In6() {
+		if e.ep.SocketOptions().GetV6Only() {
+			return unix.EINVAL
+		}
 		fa.Addr = fromAddr(a.Addr())
 	}
 	err := e.ep.Bind(fa)
@@ -149,7 +154,7 @@ func (e *Endpoint) Connect(a Addr) unix.Errno {
 			e.mu.Unlock()
 		}
 	}
-	return e.routeErrno(a.Addr(), errno(err))
+	return e.told(e.routeErrno(a.Addr(), errno(err)))
 }
 
 // loopbackIfAny replaces the wildcard as destination: "connecting to INADDR_ANY
@@ -175,13 +180,12 @@ func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
 	if ip.Is4In6() && e.ep.SocketOptions().GetV6Only() {
 		return unix.ENETUNREACH
 	}
-	if e.s.isBroadcast(ip.Unmap()) {
-		if e.kind == kindTCP {
-			return unix.ENETUNREACH
-		}
-		if !e.ep.SocketOptions().GetBroadcast() {
-			return unix.EACCES
-		}
+	broadcast := e.s.isBroadcast(ip.Unmap())
+	if e.kind == kindTCP && (broadcast || ip.Unmap().IsMulticast()) {
+		return unix.ENETUNREACH
+	}
+	if broadcast && !e.ep.SocketOptions().GetBroadcast() {
+		return unix.EACCES
 	}
 	return 0
 }
@@ -252,15 +256,20 @@ func (e *Endpoint) Remote() (Addr, unix.Errno) {
 	return e.family.addr(fa), 0
 }
 
-// Shutdown is shutdown(2).
+// Shutdown is shutdown(2): ENOTCONN on an unconnected socket, which all the same
+// makes a datagram socket poll as shut (inet_shutdown).
 func (e *Endpoint) Shutdown(read, write bool) unix.Errno {
 	var how tcpip.ShutdownFlags
+	e.mu.Lock()
 	if read {
 		how |= tcpip.ShutdownRead
+		e.shut |= Events(waiter.ReadableEvents) | unix.POLLRDHUP
 	}
 	if write {
 		how |= tcpip.ShutdownWrite
+		e.shut |= shutWrite
 	}
+	e.mu.Unlock()
 	return errno(e.ep.Shutdown(how))
 }
 

@@ -6,7 +6,9 @@ import (
 	"net/netip"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"netbox/netemu/link"
 )
@@ -42,6 +44,7 @@ func NewHost(c HostConfig) (*Stack, error) {
 	}
 	if err == nil {
 		err = s.tapICMP()
+		s.net.SetTransportProtocolHandler(header.ICMPv4ProtocolNumber, s.answerEcho)
 	}
 	if err != nil {
 		s.Close()
@@ -91,6 +94,20 @@ func (s *Stack) addLink(ep link.Endpoint, mtu int, addrs []netip.Prefix) error {
 		ep.SetMTU(uint32(mtu))
 	}
 	return s.addNIC(Ethernet, "eth0", ep, addrs)
+}
+
+// answerEcho answers echo requests that the host sends to eth0's own IPv4
+// address. They travel over lo, where that address is a temporary one, and for
+// temporary ones netstack leaves the answer to a handler.
+func (s *Stack) answerEcho(_ stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
+	if !pkt.NetworkPacketInfo.LocalAddressTemporary || pkt.NetworkPacketInfo.LocalAddressBroadcast {
+		return false
+	}
+	e, isEcho := parseEcho(pkt)
+	if isEcho {
+		s.EchoReply(e, defaultTTL)
+	}
+	return isEcho
 }
 
 func onLink(addrs []netip.Prefix, ip netip.Addr) bool {

@@ -75,13 +75,13 @@ func (s *Stack) sendError(from, to netip.Addr, typ, code uint8, info uint32, quo
 	s.sendICMP(from, to, msg, defaultTTL)
 }
 
-// sendICMP fills in msg's checksum and sends it towards the sandbox. Failing to
-// is like losing it on the way; the link counts its drops.
+// sendICMP fills in msg's checksum and sends it. Failing to is like losing it on
+// the way; the link counts its drops.
 func (s *Stack) sendICMP(from, to netip.Addr, msg []byte, ttl uint8) {
 	if !from.IsValid() || from.Is4() != to.Is4() {
 		return
 	}
-	r, err := s.net.FindRoute(tcpip.NICID(Ethernet), fromAddr(from), fromAddr(to), netProto(to), false)
+	r, err := s.net.FindRoute(0, fromAddr(from), fromAddr(to), netProto(to), false)
 	if err != nil {
 		return
 	}

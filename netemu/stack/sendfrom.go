@@ -27,11 +27,11 @@ func (e *Endpoint) sendFrom(src netip.Addr, p []byte, to *Addr, opts *tcpip.Writ
 	if en != 0 {
 		return 0, en
 	}
+	if e.s.net.CheckLocalAddress(0, header.IPv4ProtocolNumber, fromAddr(src)) == 0 {
+		return 0, unix.EINVAL // ip_route_output_key: no device has the source
+	}
 	r, err := e.s.net.FindRoute(0, fromAddr(src), fromAddr(dst.Addr()), header.IPv4ProtocolNumber, false)
 	if err != nil {
-		if e.s.net.CheckLocalAddress(0, header.IPv4ProtocolNumber, fromAddr(src)) == 0 {
-			return 0, unix.EINVAL // ip_route_output_key: no device has the source
-		}
 		return 0, e.routeErrno(dst.Addr(), errno(err))
 	}
 	defer r.Release()

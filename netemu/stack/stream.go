@@ -18,7 +18,7 @@ import (
 func (e *Endpoint) ReadStream(w io.Writer) (int, unix.Errno) {
 	res, err := e.ep.Read(w, tcpip.ReadOptions{})
 	if err != nil {
-		return 0, errno(err)
+		return 0, e.told(errno(err))
 	}
 	e.ep.ModerateRecvBuf(res.Count)
 	return res.Count, 0
@@ -35,5 +35,5 @@ func (e *Endpoint) WriteStream(p []byte) (int, unix.Errno) {
 	n, err := e.ep.Write(r, tcpip.WriteOptions{})
 	r.Reset(nil)
 	readers.Put(r)
-	return int(n), errno(err)
+	return int(n), e.told(errno(err))
 }

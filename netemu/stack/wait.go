@@ -21,17 +21,42 @@ func (e *Endpoint) Readiness(mask Events) Events {
 			got |= waiter.WritableEvents // tcp_poll: TCP_CLOSE is OUT|HUP
 		case tcp.StateClose, tcp.StateTimeWait:
 			got &^= waiter.EventErr // netstack says "anything"; no error is pending
+		case tcp.StateError:
+			e.mu.Lock()
+			if e.reported {
+				got &^= waiter.EventErr
+			}
+			e.mu.Unlock()
 		}
 		return Events(got & m)
 	}
 	// netstack's error bit is its own port-unreachable, see takeNetstackError.
 	got &^= waiter.EventErr
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.pending != 0 || len(e.errQueue) > 0 {
 		got |= waiter.EventErr
 	}
-	e.mu.Unlock()
+	got |= waiter.EventMask(e.shut &^ shutWrite)
+	if e.shut&shutWrite != 0 && e.shut&unix.POLLRDHUP != 0 {
+		got |= waiter.EventHUp
+	}
 	return Events(got & m)
+}
+
+// shutWrite marks in Endpoint.shut that sending was shut down, of which poll
+// tells only when receiving was as well. It is no poll bit.
+const shutWrite Events = 1 << 15
+
+// told remembers that a failed TCP connection's error was returned to the program, which
+// clears POLLERR. It passes en on.
+func (e *Endpoint) told(en unix.Errno) unix.Errno {
+	if en != 0 && e.kind == kindTCP && tcp.EndpointState(e.ep.State()) == tcp.StateError {
+		e.mu.Lock()
+		e.reported = true
+		e.mu.Unlock()
+	}
+	return en
 }
 
 // listener calls a function for each notification.
@@ -54,7 +79,7 @@ func (e *Endpoint) Notify(mask Events, f func()) (cancel func()) {
 // TakeError is getsockopt(SO_ERROR): it returns and clears the pending error.
 func (e *Endpoint) TakeError() unix.Errno {
 	if e.kind == kindTCP {
-		return errno(e.ep.SocketOptions().GetLastError())
+		return e.told(errno(e.ep.SocketOptions().GetLastError()))
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -1,0 +1,263 @@
+package stack
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip/checksum"
+
+	"netbox/netemu/link"
+)
+
+func newLinkOf(t *testing.T, mtu int) (a, b link.Endpoint) {
+	t.Helper()
+	return link.New(mtu)
+}
+
+// echoRequest is an ICMP or ICMPv6 echo request; the v6 checksum is the
+// stack's business.
+func echoRequest(v4 bool, id, seq uint16, payload []byte) []byte {
+	m := make([]byte, 8+len(payload))
+	m[0] = 8
+	if !v4 {
+		m[0] = 128
+	}
+	binary.BigEndian.PutUint16(m[4:], id)
+	binary.BigEndian.PutUint16(m[6:], seq)
+	copy(m[8:], payload)
+	if v4 {
+		binary.BigEndian.PutUint16(m[2:], ^checksum.Checksum(m, 0))
+	}
+	return m
+}
+
+// receiveICMP reads from a raw socket until a message of this type comes, and
+// returns it without the IP header.
+func receiveICMP(t *testing.T, e *Endpoint, typ uint8) (Datagram, []byte) {
+	t.Helper()
+	for range 50 {
+		d, p := receive(t, e)
+		if e.family == Inet4 {
+			if len(p) < 20 || p[0]>>4 != 4 || int(p[0]&15)*4 > len(p) {
+				t.Fatalf("no IP header: % x", p)
+			}
+			p = p[int(p[0]&15)*4:]
+		}
+		if len(p) > 0 && p[0] == typ {
+			return d, p
+		}
+	}
+	t.Fatalf("no ICMP of type %d", typ)
+	return Datagram{}, nil
+}
+
+func protoOf(a netip.Addr) (f Family, proto, reply, exceeded uint8) {
+	if a.Is4() {
+		return Inet4, unix.IPPROTO_ICMP, 0, 11
+	}
+	return Inet6, unix.IPPROTO_ICMPV6, 129, 3
+}
+
+// TestPing: echo to lo, to the own address, to the gateway and beyond it.
+func TestPing(t *testing.T) {
+	var w *world
+	w = newWorld(t, GatewayConfig{Echo: func(e Echo) { w.far.EchoReply(e, e.TTL-9) }})
+	payload := bytes.Repeat([]byte("0123456789abcdef"), 4)
+	for _, c := range []struct {
+		dst string
+		ttl int
+	}{
+		{"127.0.0.1", 64}, {"::1", 64}, {"10.0.2.100", 64}, {"fd00:2::64", 64},
+		{"10.0.2.2", 64}, {"10.0.2.3", 64}, {"fd00:2::2", 64},
+		{"203.0.113.7", 31}, {"2001:db8::7", 31},
+	} {
+		dst := netip.MustParseAddr(c.dst)
+		f, proto, reply, _ := protoOf(dst)
+		e := rawSocket(t, w.host, f, proto)
+		ok(t, "ttl", e.SetInt(map[Family]IntOption{Inet4: TTL, Inet6: HopLimit}[f], 40))
+		to := ap(dst, 0)
+		_, en := e.Send(echoRequest(dst.Is4(), 0x1234, 7, payload), &to, nil)
+		ok(t, "send", en)
+		d, m := receiveICMP(t, e, reply)
+		if d.From.Addr() != dst || binary.BigEndian.Uint16(m[4:]) != 0x1234 || binary.BigEndian.Uint16(m[6:]) != 7 || !bytes.Equal(m[8:], payload) {
+			t.Errorf("%s: reply from %v: % x", c.dst, d.From, m)
+		}
+		if got := max(d.TTL, d.HopLimit); got != c.ttl {
+			t.Errorf("%s: reply's TTL %d, want %d", c.dst, got, c.ttl)
+		}
+		if dst.Is4() && checksum.Checksum(m, 0) != 0xffff {
+			t.Errorf("%s: checksum of % x", c.dst, m)
+		}
+	}
+}
+
+// TestTraceroute: the TTL of a probe arrives unchanged, and errors about it
+// reach the raw socket, quoting the probe, and its error queue.
+func TestTraceroute(t *testing.T) {
+	hop := map[bool]netip.Addr{true: netip.MustParseAddr("192.0.2.33"), false: netip.MustParseAddr("2001:db8:ffff::1")}
+	var w *world
+	w = newWorld(t, GatewayConfig{Echo: func(e Echo) {
+		if e.TTL > 1 {
+			w.far.EchoReply(e, 50)
+			return
+		}
+		_, _, _, exceeded := protoOf(e.Src)
+		w.far.EchoError(e, hop[e.Src.Is4()], exceeded, 0, 0)
+	}})
+	for _, dst := range []netip.Addr{far4, far6} {
+		f, proto, reply, exceeded := protoOf(dst)
+		e := rawSocket(t, w.host, f, proto)
+		ok(t, "recverr", e.SetBool(map[Family]BoolOption{Inet4: RecvErr4, Inet6: RecvErr6}[f], true))
+		to := ap(dst, 0)
+		probe := echoRequest(dst.Is4(), 77, 1, []byte("probe payload"))
+		_, en := e.Send(probe, &to, &SendControl{TTL: 1, HopLimit: 1})
+		ok(t, "send", en)
+		until(t, e, unix.POLLERR)
+		want(t, "SO_ERROR", e.TakeError(), unix.EHOSTUNREACH)
+		q, found := e.TakeQueuedError()
+		if !found || q.Errno != unix.EHOSTUNREACH || q.Type != exceeded || q.Offender.Addr() != hop[dst.Is4()] || q.Dst.Addr() != dst {
+			t.Errorf("queued %+v", q)
+		}
+		d, m := receiveICMP(t, e, exceeded)
+		if d.From.Addr() != hop[dst.Is4()] {
+			t.Errorf("time exceeded from %v", d.From)
+		}
+		quoted := m[8:]
+		if !bytes.Contains(quoted, []byte("probe payload")) || !bytes.Contains(quoted, []byte{0, 77, 0, 1}) {
+			t.Errorf("quoted % x", quoted)
+		}
+		if ttl := quoted[map[bool]int{true: 8, false: 7}[dst.Is4()]]; ttl != 1 {
+			t.Errorf("quoted TTL %d", ttl)
+		}
+		_, en = e.Send(probe, &to, &SendControl{TTL: 2, HopLimit: 2})
+		ok(t, "send", en)
+		receiveICMP(t, e, reply)
+	}
+}
+
+// TestUDPTimeExceeded: traceroute's default, UDP with IP_RECVERR, hears of
+// routers: the gateway's packets are made by hand here.
+func TestUDPTimeExceeded(t *testing.T) {
+	var w *world
+	router := netip.MustParseAddr("192.0.2.33")
+	w = newWorld(t, GatewayConfig{UDP: func(r *UDPRequest) {
+		w.far.sendError(router, r.Src.Addr(), 11, 0, 0, quotePacket(r.pkt))
+	}})
+	e := udpSocket(t, w.host, Inet4)
+	ok(t, "recverr", e.SetBool(RecvErr4, true))
+	to := ap(far4, 33434)
+	_, en := e.Send([]byte("probe"), &to, &SendControl{TTL: 1, HopLimit: -1})
+	ok(t, "send", en)
+	until(t, e, unix.POLLERR)
+	q, found := e.TakeQueuedError()
+	if !found || q.Type != 11 || q.Errno != unix.EHOSTUNREACH || q.Offender.Addr() != router || q.Dst.AddrPort != to.AddrPort {
+		t.Errorf("queued %+v", q)
+	}
+}
+
+func TestBigEcho(t *testing.T) {
+	got := make(chan Echo, 1)
+	var w *world
+	w = newWorld(t, GatewayConfig{Echo: func(e Echo) {
+		w.far.EchoReply(e, 60)
+		got <- e
+	}})
+	e := rawSocket(t, w.host, Inet4, unix.IPPROTO_ICMP)
+	payload := bytes.Repeat([]byte{7}, 60000)
+	to := ap(far4, 0)
+	_, en := e.Send(echoRequest(true, 1, 1, payload), &to, nil)
+	ok(t, "send", en)
+	_, m := receiveICMP(t, e, 0)
+	if !bytes.Equal(m[8:], payload) {
+		t.Errorf("reply of %d bytes", len(m))
+	}
+	q := <-got
+	if len(q.Raw) != 20+8+len(payload) || q.TTL != 64 || q.ID != 1 || q.Seq != 1 || q.Src != sandbox4 || q.Dst != far4 {
+		t.Errorf("echo %d bytes, %+v", len(q.Raw), q.ID)
+	}
+}
+
+// TestHeaderIncluded: a program's own IP header is sent as it is.
+func TestHeaderIncluded(t *testing.T) {
+	got := make(chan Echo, 1)
+	w := newWorld(t, GatewayConfig{Echo: func(e Echo) { got <- e }})
+	e := rawSocket(t, w.host, Inet4, unix.IPPROTO_RAW)
+	if v, en := e.GetBool(HeaderIncluded); !v || en != 0 {
+		t.Errorf("IPPROTO_RAW: %v %v", v, en)
+	}
+	pkt := ipPacket(sandbox4, far4, 1, 33, 0, echoRequest(true, 5, 6, []byte("own header")))
+	to := ap(far4, 0)
+	_, en := e.Send(pkt, &to, nil)
+	ok(t, "send", en)
+	select {
+	case q := <-got:
+		if q.TTL != 33 || q.ID != 5 || q.Seq != 6 || string(q.Payload) != "own header" {
+			t.Errorf("%+v", q)
+		}
+	case <-time.After(patience):
+		t.Fatal("no echo request")
+	}
+}
+
+func TestSim(t *testing.T) {
+	a, b := link.New(0)
+	host, err := NewHost(hostConfig(a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	router4, router6 := netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("fd00:2::2")
+	sim, err := NewSim(SimConfig{Link: b, Addrs: []netip.Addr{router4, router6, far4, far6}})
+	if err != nil {
+		host.Close()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { host.Close(); sim.Close() })
+	l, err := sim.ListenTCP(netip.AddrPortFrom(far4, 80))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Write([]byte("hello"))
+			c.Close()
+		}
+	}()
+	e := tcpSocket(t, host, Inet4)
+	ok(t, "connect", connect(t, e, ap(far4, 80)))
+	buf := make([]byte, 16)
+	if n, err := (stream{t, e}).Read(buf); err != nil || string(buf[:n]) != "hello" {
+		t.Errorf("%q %v", buf[:n], err)
+	}
+	nobody4, nobody6 := netip.MustParseAddr("198.51.100.9"), netip.MustParseAddr("2001:db8:1::9")
+	want(t, "closed port", connect(t, tcpSocket(t, host, Inet4), ap(far4, 81)), unix.ECONNREFUSED)
+	want(t, "nobody", connect(t, tcpSocket(t, host, Inet4), ap(nobody4, 80)), unix.EHOSTUNREACH)
+	want(t, "nobody", connect(t, tcpSocket(t, host, Inet6), ap(nobody6, 80)), unix.EHOSTUNREACH)
+	for _, c := range []struct {
+		dst netip.Addr
+		typ uint8
+		by  netip.Addr
+	}{{far4, 0, far4}, {far6, 129, far6}, {nobody4, 3, router4}, {nobody6, 1, router6}} {
+		f, proto, _, _ := protoOf(c.dst)
+		r := rawSocket(t, host, f, proto)
+		to := ap(c.dst, 0)
+		_, en := r.Send(echoRequest(c.dst.Is4(), 3, 4, []byte("x")), &to, nil)
+		ok(t, "send", en)
+		if d, _ := receiveICMP(t, r, c.typ); d.From.Addr() != c.by {
+			t.Errorf("echo to %v answered by %v", c.dst, d.From)
+		}
+	}
+	u := udpSocket(t, host, Inet4)
+	ok(t, "connect", u.Connect(ap(far4, 9)))
+	u.Send([]byte("x"), nil, nil)
+	until(t, u, unix.POLLERR)
+	want(t, "closed UDP port", u.TakeError(), unix.ECONNREFUSED)
+}
