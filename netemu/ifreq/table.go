@@ -1,0 +1,96 @@
+package ifreq
+
+import "golang.org/x/sys/unix"
+
+// row is the meaning of a request on some sockets.
+type row struct {
+	on     kind
+	handle func(*call) unix.Errno
+}
+
+// siocUnixFile is SIOCUNIXFILE of <linux/un.h>, which golang.org/x/sys/unix
+// lacks.
+const siocUnixFile = 0x89e0
+
+// fails is the handler of a request whose answer is always an error.
+func fails(errno unix.Errno) func(*call) unix.Errno {
+	return func(*call) unix.Errno { return errno }
+}
+
+// gets is the handler of a request that reads something of an interface.
+func gets(read func(*call) unix.Errno) func(*call) unix.Errno {
+	return func(c *call) unix.Errno { return c.device(read) }
+}
+
+// refused are the requests that need CAP_NET_ADMIN, by the sockets that know
+// them.
+var refused = map[kind][]uint32{
+	anyKind: {
+		unix.SIOCSIFFLAGS, unix.SIOCSIFMETRIC, unix.SIOCSIFMTU, unix.SIOCSIFNAME, unix.SIOCSIFHWADDR,
+		unix.SIOCSIFSLAVE, unix.SIOCADDMULTI, unix.SIOCDELMULTI, unix.SIOCSIFHWBROADCAST,
+		unix.SIOCSIFTXQLEN, unix.SIOCSIFMAP, unix.SIOCGMIIPHY, unix.SIOCGMIIREG, unix.SIOCSMIIREG, unix.SIOCGSKNS,
+		unix.SIOCBONDENSLAVE, unix.SIOCBONDRELEASE, unix.SIOCBONDSETHWADDR, unix.SIOCBONDCHANGEACTIVE,
+		unix.SIOCBRADDBR, unix.SIOCBRDELBR, unix.SIOCBRADDIF, unix.SIOCBRDELIF, unix.SIOCSHWTSTAMP,
+	},
+	inet | inet6: {unix.SIOCADDRT, unix.SIOCDELRT, unix.SIOCSIFADDR},
+	inet: {
+		unix.SIOCSIFDSTADDR, unix.SIOCSIFBRDADDR, unix.SIOCSIFNETMASK, unix.SIOCDARP, unix.SIOCSARP,
+	},
+	inet6:      {unix.SIOCDIFADDR},
+	unixSocket: {siocUnixFile},
+}
+
+// table has the requests of <linux/sockios.h>.
+var table = buildTable()
+
+func buildTable() map[uint32][]row {
+	t := map[uint32][]row{
+		unix.SIOCATMARK:       {{stream, func(c *call) unix.Errno { return c.writeInt(0) }}, {unixSocket, fails(unix.EOPNOTSUPP)}},
+		unix.SIOCGSTAMP:       {{inet | inet6, fails(unix.ENOENT)}},
+		unix.SIOCGSTAMP_NEW:   {{inet | inet6, fails(unix.ENOENT)}},
+		unix.SIOCGSTAMPNS:     {{inet | inet6, fails(unix.ENOENT)}},
+		unix.SIOCGSTAMPNS_NEW: {{inet | inet6, fails(unix.ENOENT)}},
+		unix.SIOCRTMSG:        {{inet, fails(unix.EINVAL)}},
+		unix.SIOCGIFNAME:      {{anyKind, func(c *call) unix.Errno { return c.edit(getName) }}},
+		unix.SIOCGIFCONF:      {{anyKind, getConf}},
+		unix.SIOCGIFSLAVE:     {{anyKind, gets(fails(unix.EINVAL))}},
+		unix.SIOCETHTOOL:      {{anyKind, ethtool}},
+		unix.SIOCSIFPFLAGS:    {{inet, fails(unix.EINVAL)}},
+		unix.SIOCGIFPFLAGS:    {{inet, fails(unix.EINVAL)}},
+		unix.SIOCSIFDSTADDR:   {{inet6, fails(unix.ENODEV)}}, // would make a tunnel
+		unix.SIOCGIFBR:        {{anyKind, fails(unix.EOPNOTSUPP)}},
+		unix.SIOCSIFBR:        {{anyKind, fails(unix.EOPNOTSUPP)}},
+		unix.SIOCGIFVLAN:      {{anyKind, fails(unix.ENOPKG)}},
+		unix.SIOCSIFVLAN:      {{anyKind, fails(unix.ENOPKG)}},
+		unix.SIOCGARP:         {{inet, getARP}},
+		unix.SIOCGIFINDEX:     {{anyKind, gets(getIndex)}},
+	}
+	for request, read := range map[uint32]func(*call) unix.Errno{
+		unix.SIOCGIFFLAGS:           getFlags,
+		unix.SIOCGIFMETRIC:          getMetric,
+		unix.SIOCGIFMTU:             getMTU,
+		unix.SIOCGIFHWADDR:          getHardwareAddr,
+		unix.SIOCGIFTXQLEN:          getTxQueueLen,
+		unix.SIOCGIFMAP:             getMap,
+		unix.SIOCGHWTSTAMP:          fails(unix.EOPNOTSUPP),
+		unix.SIOCWANDEV:             fails(unix.EOPNOTSUPP),
+		unix.SIOCBONDSLAVEINFOQUERY: fails(unix.EOPNOTSUPP),
+		unix.SIOCBONDINFOQUERY:      fails(unix.EOPNOTSUPP),
+	} {
+		t[request] = []row{{anyKind, gets(read)}}
+	}
+	for request, read := range map[uint32]func(*call) unix.Errno{
+		unix.SIOCGIFADDR:    getAddr,
+		unix.SIOCGIFDSTADDR: getAddr,
+		unix.SIOCGIFBRDADDR: getBroadcast,
+		unix.SIOCGIFNETMASK: getNetmask,
+	} {
+		t[request] = []row{{inet, gets(read)}}
+	}
+	for on, requests := range refused {
+		for _, request := range requests {
+			t[request] = append(t[request], row{on, fails(unix.EPERM)})
+		}
+	}
+	return t
+}
