@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"netbox/trap"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -96,7 +98,7 @@ func (m *remaking) fail(t *task, o *installRun, e unix.Errno) {
 		o.in.Failed(e)
 		o.in.Failed = nil
 	}
-	o.fd, o.stage, o.result = m.low, undo, -int64(e)
+	o.fd, o.stage, o.after = m.low, undo, trap.Fail(e)
 	t.proceed()
 }
 
