@@ -163,10 +163,12 @@ static void io_uring_refused(const char *name)
 static void foreign_abis_refused(const char *name)
 {
 	(void)name;
+#ifdef __x86_64__
 	int result, i386_socket = 359;
 	__asm__ volatile("int $0x80" : "=a"(result) : "a"(i386_socket), "b"(AF_INET), "c"(SOCK_STREAM), "d"(0) : "memory");
 	EQ(result, -ENOSYS);
 	ERR(syscall(0x40000000 | SYS_socket, AF_INET, SOCK_STREAM, 0), ENOSYS);
+#endif
 }
 
 static const struct test_case cases[] = {

@@ -1,0 +1,191 @@
+package dual
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"netbox/test/bed"
+	"netbox/test/world"
+	"netbox/testprogs"
+)
+
+// TestDual runs the table: all of the native column, then all of netbox's.
+func TestDual(t *testing.T) {
+	s := newSuite(t)
+	for _, c := range columns(t) {
+		rows := rowsOf(t)
+		s.runAll(c, rows)
+		t.Run(c.name, func(t *testing.T) {
+			for _, r := range rows {
+				t.Run(r.name(), func(t *testing.T) { s.report(t, c, r) })
+			}
+		})
+	}
+	s.writeTable(t)
+}
+
+func newSuite(t *testing.T) *suite {
+	t.Helper()
+	cache, err := testprogs.Build(bed.Root(), filepath.Join(bed.Root(), "build", "testprogs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, remove, err := stage(cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(remove)
+	s := &suite{folder: folder, allow: readDifferences(t), outcomes: map[string]map[string]outcome{}}
+	if os.Geteuid() == 0 {
+		s.host = newHost(t)
+	}
+	return s
+}
+
+// columns are the runs that the flags ask for, native ones first.
+func columns(t *testing.T) []column {
+	t.Helper()
+	var list []column
+	users := []bed.User{{Name: "root"}, bed.Unprivileged()}
+	users[1].Name = "nobody"
+	if os.Geteuid() != 0 {
+		// An ordinary user without namespaces has only itself.
+		users = []bed.User{{Name: "nobody", Prefix: []string{"env"}}}
+	}
+	for _, place := range []string{"native", "netbox"} {
+		for _, u := range users {
+			if !has(*whereFlag, place) || !has(*usersFlag, u.Name) {
+				continue
+			}
+			c := column{name: place + "/" + u.Name, place: testprogs.Native, user: u}
+			if place == "netbox" {
+				c.place = testprogs.Ptrace
+				c.netbox = []string{netboxBinary(t), "run", "--engine", "ptrace", "--uplink", "sim", "--"}
+			}
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// netboxBinary is what NETBOX names, or netbox as built from this tree.
+func netboxBinary(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("NETBOX"); path != "" {
+		return path
+	}
+	return bed.Build(t).Netbox
+}
+
+func rowsOf(t *testing.T) []row {
+	t.Helper()
+	var rows []row
+	for _, p := range testprogs.Programs {
+		for _, c := range p.Cases {
+			for _, f := range c.Flavours {
+				r := row{program: p.Name, Case: c, flavour: f}
+				if chosen(t, r.name()) {
+					rows = append(rows, r)
+				}
+			}
+		}
+	}
+	return rows
+}
+
+func (s *suite) runAll(c column, rows []row) {
+	var workers sync.WaitGroup
+	slots := make(chan struct{}, *jobsFlag)
+	for _, r := range rows {
+		slots <- struct{}{}
+		workers.Add(1) // execute
+		go func() {
+			defer workers.Done()
+			defer func() { <-slots }()
+			s.execute(c, r)
+		}()
+	}
+	workers.Wait()
+}
+
+func (s *suite) report(t *testing.T, c column, r row) {
+	o := s.outcomes[r.name()][c.name]
+	switch {
+	case o.verdict == failed:
+		t.Error(o.why)
+	case o.verdict == skipped && o.why == s.unmet(c, r) && s.host != nil:
+		t.Skip(o.why)
+	case o.verdict == skipped:
+		world.Skip(t, "%s", o.why)
+	}
+}
+
+// writeTable writes build/dual.txt: a line a row, a column a run.
+func (s *suite) writeTable(t *testing.T) {
+	t.Helper()
+	var b strings.Builder
+	counts := map[string]map[string]int{}
+	list := columns(t)
+	for _, r := range rowsOf(t) {
+		fmt.Fprintf(&b, "%-44s", r.name())
+		for _, c := range list {
+			o := s.outcomes[r.name()][c.name]
+			if counts[c.name] == nil {
+				counts[c.name] = map[string]int{}
+			}
+			counts[c.name][o.verdict]++
+			text := o.verdict
+			if o.verdict == skipped {
+				text += " (" + o.why + ")"
+			} else {
+				text += fmt.Sprintf(" %.1fs", o.took.Round(100*time.Millisecond).Seconds())
+			}
+			fmt.Fprintf(&b, "  %s: %-12s", c.name, text)
+		}
+		fmt.Fprintln(&b)
+	}
+	for _, c := range list {
+		n := counts[c.name]
+		line := fmt.Sprintf("%s: %d ok, %d FAIL, %d skip", c.name, n[passed], n[failed], n[skipped])
+		t.Log(line)
+		fmt.Fprintln(&b, line)
+	}
+	path := filepath.Join(bed.Root(), "build", "dual.txt")
+	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTable: the table lists each case that the programs have, and no other.
+func TestTable(t *testing.T) {
+	folder, err := testprogs.Build(bed.Root(), filepath.Join(bed.Root(), "build", "testprogs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range testprogs.Programs {
+		out, err := exec.Command(testprogs.Binary(folder, p.Flavours()[0], p.Name)).Output()
+		if err != nil {
+			t.Errorf("%s: %v", p.Name, err)
+		}
+		has := strings.Fields(string(out))
+		var listed []string
+		for _, c := range p.Cases {
+			listed = append(listed, c.Name)
+			if c.Places != testprogs.Everywhere && c.Reason == "" {
+				t.Errorf("%s/%s lacks a place and tells no reason", p.Name, c.Name)
+			}
+		}
+		slices.Sort(has)
+		slices.Sort(listed)
+		if !slices.Equal(has, listed) {
+			t.Errorf("%s has the cases\n%v, and the table lists\n%v", p.Name, has, listed)
+		}
+	}
+}

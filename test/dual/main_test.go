@@ -1,0 +1,41 @@
+package dual
+
+import (
+	"flag"
+	"regexp"
+	"strings"
+	"testing"
+
+	"netbox/test/bed"
+	"netbox/test/world"
+)
+
+var (
+	casesFlag = flag.String("cases", "", "regular expression of the program/case to run")
+	whereFlag = flag.String("where", "native,netbox", "places to run at")
+	usersFlag = flag.String("users", "root,nobody", "users to run as")
+	// Most of a case's time is waiting, so more run at once than there are
+	// processors; the limits leave room for it.
+	jobsFlag = flag.Int("jobs", 4, "cases run at once")
+)
+
+func TestMain(m *testing.M) { world.Main(m, bed.Remove) }
+
+// chosen tells whether the flags ask for this case.
+func chosen(t *testing.T, name string) bool {
+	t.Helper()
+	matched, err := regexp.MatchString(*casesFlag, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return matched
+}
+
+func has(list, word string) bool {
+	for item := range strings.SplitSeq(list, ",") {
+		if item == word {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,178 @@
+package testprogs
+
+import "strings"
+
+// The builds that cases run as. Every C case runs as the dynamic one; those
+// marked below run as all of them, which differ in who makes the system calls
+// and how the program starts.
+var (
+	dynamic  = []Flavour{Dynamic}
+	everyC   = []Flavour{Dynamic, Static, StaticPIE, Musl}
+	resolver = []Flavour{Dynamic, Musl}
+	plainGo  = []Flavour{Go}
+	everyGo  = []Flavour{Go, GoCgo}
+)
+
+// Programs is the table of all cases.
+var Programs = []Program{
+	{"fds", join(
+		every(everyC, "dup dup2_over_socket lowest_number close_range"),
+		every(dynamic, `dup3_cloexec dup_shares_status_flags dup_before_connect getfl_setfl fionbio
+			fionread_tcp fionread_udp sigio emfile_socket emfile_accept`),
+	)},
+	{"share", join(
+		every(everyC, "vfork_exec exec_from_thread clone_files exec_keeps_listener"),
+		every(dynamic, `fork_shares_connection fork_last_close_ends fork_child_makes_sockets
+			exec_keeps_connection exec_closes_cloexec posix_spawn scm_rights_connection scm_rights_listener`),
+	)},
+	{"epoll", join(
+		every(everyC, "edge_triggered connect_edge"),
+		every(dynamic, `level_triggered edge_triggered_output one_shot exclusive listener listener_edge
+			connect_refused_edge peer_half_closes registration_across_dup datagram_edge inherited_instance`),
+	)},
+	{"poll", join(
+		every(dynamic, `fresh_socket listener connected refused pollrdhup pollhup reset_by_peer select_wakes
+			select_three_sets ppoll_mask pselect_mask many_descriptors`),
+		needing(Remote, every(dynamic, "connecting")),
+	)},
+	{"accept", join(
+		every(everyC, "prefork thread_pool"),
+		every(dynamic, `accept4_flags flags_not_inherited peer_address_given address_truncated would_block
+			receive_timeout listen_twice listen_without_bind wrong_states backlog_overflow closed_before_accept
+			close_listener_resets options_inherited`),
+	)},
+	{"connect", join(
+		every(everyC, "succeeds refused"),
+		every(dynamic, `again_after_refused nonblock_succeeds nonblock_refused nonblock_again refusal_told_once
+			unspec_disconnects_udp unspec_disconnects_tcp unspec_on_fresh bound_source to_any_is_loopback
+			not_connected_yet`),
+		needing(Remote, every(dynamic, `in_progress_states shutdown_ends_attempt send_timeout times_out
+			refused_by_remote unreachable unspec_ends_attempt`)),
+	)},
+	{"signals", signals()},
+	{"interrupt", join(
+		every(everyC, "cancel_accept cancel_recvfrom storm_eintr storm_restart"),
+		every(dynamic, "sigalrm_accept sigalrm_udp stop_accept stop_recv stop_udp kill_group_in_accept"),
+		needing(Remote, every(dynamic, `connect_eintr connect_restart connect_restart_with_timeout sigalrm_connect
+			stop_connect`)),
+	)},
+	{"scale", join(
+		every(everyC, "threads_64_connect threads_traffic daemonise"),
+		every(dynamic, "sequential_10000 sequential_1000_v6 unused_sockets shutdown_wakes_reader shutdown_wakes_accept"),
+		needing(Descriptors, every(dynamic, "concurrent_2000")),
+	)},
+	{"tcp", join(
+		every(everyC, "half_close_by_client bulk_both_ways"),
+		every(dynamic, `half_close_by_server shutdown_read shutdown_both linger_zero_resets linger_waits
+			close_with_unread_data exit_with_unread_data sigpipe write_after_peer_closed data_before_fin
+			bulk_both_ways_v6 back_pressure small_writes`),
+	)},
+	{"stream", every(dynamic, `msg_peek msg_waitall msg_waitall_end msg_dontwait msg_trunc vectors many_vectors
+		sendfile splice sendto_with_address recvfrom_address mmsg receive_timeout send_timeout zero_lengths
+		not_seekable`)},
+	{"sockopt", every(dynamic, `identity switches keepalive_times tcp_info_state buffer_sizes
+		buffers_work_when_small linger_value timeouts user_timeout cork ip_options v6only congestion unknown`)},
+	{"reuse", every(dynamic, `matrix_bound matrix_listening matrix_udp wildcard_conflicts dual_stack_conflicts
+		restart_over_time_wait reuseport_listeners reuseport_udp bind_errors port_free_after_close
+		port_free_after_kill`)},
+	{"names", join(
+		every(everyC, "dual_stack_accept mapped_udp"),
+		every(dynamic, `before_and_after_bind after_connect after_peer_is_gone udp_connect udp_send_binds
+			short_buffers mapped_connect v6only_refuses_v4 all_of_127`),
+	)},
+	{"udp", join(
+		every(everyC, "echo mixed_reads two_readers"),
+		every(dynamic, `connected connected_sendto_elsewhere connect_again zero_length truncated peek_with_address
+			refused refused_wakes_reader refused_unconnected disconnect_and_port sizes destination_errors
+			queue_overflow_drops`),
+	)},
+	{"udpmsg", join(
+		every(everyC, "batches"),
+		every(dynamic, `message scattered wait_for_one batch_stops_at_error packet_info packet_info_sets_source
+			packet_info6 ttl_and_tos timestamp control_truncated error_queue`),
+	)},
+	{"icmp", join(
+		needing(PingRange, every(everyC, "dgram_v4")),
+		needing(PingRange, every(dynamic, "dgram_v6 dgram_identifier dgram_refuses_others")),
+		needing(Root, every(dynamic, "raw_v4 raw_v6")),
+		needing(PingRange|Remote, every(dynamic, "remote_v4")),
+	)},
+	{"netdev", join(
+		every(resolver, "getifaddrs if_nametoindex if_nameindex localhost numeric connect_by_name"),
+		every(dynamic, "siocgifconf interface_ioctls"),
+	)},
+	{"family", join(
+		every(everyC, "unix_pairs"),
+		every(dynamic, "unix_path unix_abstract unix_datagram inet_is_not_unix socketpair_inet"),
+		only(Boxed, "Linux has these families", every(dynamic, "other_families")),
+		only(Boxed, "Linux has io_uring", every(dynamic, "io_uring_refused")),
+		only(Boxed, "Linux may serve i386 programs", every(dynamic, "foreign_abis_refused")),
+	)},
+	{"args_socket", compared(every(dynamic, "socket socketpair bind connect names listen_shutdown accept"))},
+	{"args_io", compared(every(dynamic, "send receive receive_datagram messages read_write"))},
+	{"args_sockopt", compared(every(dynamic, "get set round_trip"))},
+	{GoProgram, join(
+		every(everyGo, "tcp_echo tcp_many udp_echo lookup_localhost happy_eyeballs http exec_listener"),
+		every(plainGo, `tcp_echo_v6 tcp_half_close tcp_deadline tcp_refused tcp_listener_close tcp_options tcp_bulk
+			udp_connected udp_refused udp_dual_stack udp_deadline http_keepalive interfaces exec_connection
+			file_listener unix_socket`),
+		needing(Remote, every(plainGo, "tcp_dial_timeout tcp_dial_cancel")),
+	)},
+}
+
+// signals are c/signals.c's: every blocking call, interrupted in three ways.
+func signals() []Case {
+	const calls = `accept accept4 accept_timeout read readv recv recv_timeout recvfrom recvfrom_timeout recvmsg
+		recvmmsg send write sendmsg poll select epoll_wait udp_read udp_recv udp_recvfrom udp_recvmsg udp_recvmmsg
+		udp_poll`
+	inEveryBuild := map[string]bool{"restart_accept": true, "eintr_recvfrom": true, "restart_udp_recvfrom": true}
+	var cases []Case
+	for _, mode := range []string{"eintr_", "restart_", "complete_"} {
+		for _, call := range strings.Fields(calls) {
+			flavours := dynamic
+			if inEveryBuild[mode+call] {
+				flavours = everyC
+			}
+			cases = append(cases, every(flavours, mode+call)...)
+		}
+	}
+	return cases
+}
+
+// every makes a case of each name in names, to pass everywhere.
+func every(flavours []Flavour, names string) []Case {
+	var cases []Case
+	for _, name := range strings.Fields(names) {
+		cases = append(cases, Case{Name: name, Flavours: flavours, Places: Everywhere})
+	}
+	return cases
+}
+
+func needing(n Need, cases []Case) []Case {
+	for i := range cases {
+		cases[i].Needs |= n
+	}
+	return cases
+}
+
+func only(p Place, reason string, cases []Case) []Case {
+	for i := range cases {
+		cases[i].Places, cases[i].Reason = p, reason
+	}
+	return cases
+}
+
+func compared(cases []Case) []Case {
+	for i := range cases {
+		cases[i].Compare = true
+	}
+	return cases
+}
+
+func join(groups ...[]Case) []Case {
+	var cases []Case
+	for _, g := range groups {
+		cases = append(cases, g...)
+	}
+	return cases
+}
