@@ -472,7 +472,7 @@ static void remake(void) {
 	for (int i = 0; i < 20; i++) {
 		pid_t pid = fork();
 		if (pid == 0) {
-			closefrom(3);
+			syscall(SYS_close_range, 3, ~0U, 0);
 			CHECK(sock() == 3);
 			execl(self, self, "basic_after_exec", NULL);
 		}
@@ -592,6 +592,15 @@ static void terminated(void) {
 	fflush(stdout);
 	for (;;) pause();
 }
+static void on_cont(int s) { (void)s; (void)!write(1, "continued\n", 10); }
+static void on_int(int s) { (void)s; _exit(33); }
+static void job(void) { // a program under a shell's job control
+	action(SIGCONT, on_cont, SA_RESTART);
+	action(SIGINT, on_int, SA_RESTART);
+	int fd = sock();
+	(void)!write(1, "ready\n", 6);
+	conn(fd);
+}
 
 // What a program is given, for comparison with a native run.
 static void show(int argc, char **argv, char **envp) {
@@ -634,7 +643,7 @@ static struct { const char *name; void (*f)(void); } cases[] = {
 	CASE(alt_stack), CASE(storm), CASE(forks), CASE(basic_after_exec), CASE(exec_thread),
 	CASE(leader_gone), CASE(group_exit), CASE(killed), CASE(threads), CASE(small_stacks),
 	CASE(remake), CASE(emfile), CASE(put_at), CASE(refused), CASE(own_filter), CASE(loop),
-	CASE(hangs), CASE(leaves), CASE(signalled), CASE(terminated),
+	CASE(hangs), CASE(leaves), CASE(signalled), CASE(terminated), CASE(job),
 };
 
 int main(int argc, char **argv, char **envp) {
