@@ -95,10 +95,11 @@ func (e *Engine) Close() {
 // the other side breaks the protocol.
 func (e *Engine) Serve(ctl int) error {
 	e.ctl = ctl
-	if _, err := unix.Write(ctl, appendHello(nil, hello{e.v4.errno, e.v6.errno})); err != nil {
+	_, err := unix.Write(ctl, appendHello(nil, hello{e.v4.errno, e.v6.errno}))
+	if err != nil && err != unix.EPIPE { // a hang-up, which readHello sees
 		return fmt.Errorf("write hello: %w", err)
 	}
-	err := e.readHello()
+	err = e.readHello()
 	for err == nil {
 		err = e.turn()
 	}
@@ -157,10 +158,10 @@ func (e *Engine) readMessage() ([]byte, error) {
 	switch {
 	case err == unix.EAGAIN, err == unix.EINTR:
 		return nil, nil
+	case err == unix.ECONNRESET, err == nil && n == 0: // reset: something was left unread
+		return nil, errHangUp
 	case err != nil:
 		return nil, fmt.Errorf("read: %w", err)
-	case n == 0:
-		return nil, errHangUp
 	}
 	return e.message[:n], nil
 }
