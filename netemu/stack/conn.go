@@ -26,6 +26,7 @@ type Conn interface {
 type conn struct {
 	ep            tcpip.Endpoint
 	wq            *waiter.Queue
+	network       string // for errors
 	local, remote net.Addr
 	read, write   deadline
 	closeOnce     sync.Once
@@ -35,9 +36,12 @@ type conn struct {
 // newConn wraps a connected endpoint. It asks for the addresses now, because
 // netstack forgets the remote one when the connection ends.
 func newConn(ep tcpip.Endpoint, wq *waiter.Queue) *conn {
-	c := &conn{ep: ep, wq: wq, closed: make(chan struct{})}
+	c := &conn{ep: ep, wq: wq, network: "tcp", closed: make(chan struct{})}
 	c.read.init()
 	c.write.init()
+	// As package net does for every connection of its own: what a relay or a
+	// service writes is a message already.
+	ep.SocketOptions().SetDelayOption(false)
 	if a, err := ep.GetLocalAddress(); err == nil {
 		c.local = tcpAddr(a)
 	}
@@ -96,7 +100,7 @@ func (c *conn) endOfRead(op string) error {
 }
 
 func (c *conn) opError(op string, err error) error {
-	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: err}
+	return &net.OpError{Op: op, Net: c.network, Source: c.local, Addr: c.remote, Err: err}
 }
 
 // Read implements net.Conn.

@@ -126,8 +126,6 @@ func (r *TCPRequest) Accept() (Conn, error) {
 			err = fmt.Errorf("accept tcp %s from %s: %w", r.Dst, r.Src, errno(terr))
 			return
 		}
-		// Nagle's algorithm has been applied by the relayed host's side.
-		ep.SocketOptions().SetDelayOption(false)
 		c = newConn(ep, wq)
 	})
 	if !first {

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 
-	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
@@ -45,7 +44,7 @@ func (r *UDPRequest) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("accept udp %s from %s: %w", r.Dst, r.Src, errno(err))
 	}
-	return gonet.NewUDPConn(wq, ep), nil
+	return newConnUDP(ep, wq), nil
 }
 
 // Unreachable answers with an ICMP error that quotes the datagram.

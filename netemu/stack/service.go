@@ -10,6 +10,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
@@ -149,17 +150,22 @@ func errnoOrNil(err tcpip.Error) error {
 
 // DialUDP makes a connected UDP socket from local (zero: chosen) to remote.
 func (s *Stack) DialUDP(local, remote netip.AddrPort) (net.Conn, error) {
-	var l *tcpip.FullAddress
-	if local.IsValid() {
-		fa := fullAddress(local)
-		l = &fa
-	}
-	r := fullAddress(remote)
-	c, err := gonet.DialUDP(s.net, l, &r, netProto(remote.Addr()))
+	wq := new(waiter.Queue)
+	ep, err := s.net.NewEndpoint(udp.ProtocolNumber, netProto(remote.Addr()), wq)
 	if err != nil {
-		return nil, fmt.Errorf("dial udp %s: %w", remote, err)
+		return nil, fmt.Errorf("dial udp %s: %w", remote, errno(err))
 	}
-	return c, nil
+	if local.IsValid() {
+		err = ep.Bind(fullAddress(local))
+	}
+	if err == nil {
+		err = ep.Connect(fullAddress(remote))
+	}
+	if err != nil {
+		ep.Close()
+		return nil, fmt.Errorf("dial udp %s: %w", remote, errno(err))
+	}
+	return newConnUDP(ep, wq), nil
 }
 
 // fullAddress converts an address of one of our own services; v4-mapped counts
