@@ -30,7 +30,3 @@ func hideDescriptors() {
 		}
 	}
 }
-
-// ignoredAtStart are the signals that were ignored when the supervisor was
-// started and that Go's runtime has put handlers on.
-func ignoredAtStart() []unix.Signal { return nil }

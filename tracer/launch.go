@@ -72,11 +72,23 @@ func Launch(o Options) (ExitStatus, error) {
 		}
 		return ExitStatus{}, err
 	}
+	defer guardMemory()()
 	stop := forwardSignals(e.Signal)
 	defer stop()
 	ws, err := e.Run()
 	o.Log.Debug("interception ended", "stats", e.Stats())
 	return exitStatus(ws), err
+}
+
+// guardMemory keeps the box, which runs under the same user, out of this
+// process's /proc files: its memory and its descriptors. The result undoes it.
+func guardMemory() (undo func()) {
+	old, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	if err != nil || old != 1 {
+		return func() {}
+	}
+	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	return func() { unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) }
 }
 
 func exitStatus(ws unix.WaitStatus) ExitStatus {
@@ -93,7 +105,7 @@ func program(o Options) ptrace.Program {
 	}
 	return ptrace.Program{
 		Paths: paths, Args: o.Args, Env: o.Env, Dir: o.Dir,
-		Files: files(o), Ignored: ignoredAtStart(),
+		Files: files(o), Ignored: ignoredAtStart(), Blocked: blockedMask,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -278,5 +279,34 @@ func TestNothingLeaks(t *testing.T) {
 	}
 	if f, r := count(); f > fds || r > routines {
 		t.Errorf("%d descriptors and %d goroutines before, %d and %d after", fds, routines, f, r)
+	}
+}
+
+// TestIgnored: signals that netbox was started with ignored are so in the
+// program, and blocked ones blocked, when it is linked as make does.
+func TestIgnored(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "tracer.test")
+	if out, err := exec.Command("go", "test", "-c", "-ldflags=-E=netbox_start", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	show := "trap '' PIPE TERM USR2 HUP QUIT; exec env --block-signal=USR1,WINCH,CHLD "
+	native, err := exec.Command("bash", "-c", show+cases+" show").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	boxed, err := exec.Command("bash", "-c", show+superviseEnv+"=1 "+binary+" "+cases+" show").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signals := func(out []byte) (lines []string) {
+		for line := range strings.Lines(string(out)) {
+			if strings.HasPrefix(line, "signal") {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	if want, got := signals(native), signals(boxed); len(want) < 8 || !slices.Equal(want, got) {
+		t.Errorf("native %q, in the box %q", want, got)
 	}
 }

@@ -24,6 +24,9 @@ type Program struct {
 	// Ignored are the signals that the program is to find ignored, besides
 	// those that are ignored in the supervisor.
 	Ignored []unix.Signal
+	// Blocked are signals (bit n-1 for signal n) to be blocked, besides those
+	// that are blocked on the calling thread.
+	Blocked uint64
 }
 
 // stub is the main process before its execve(2): this program's own image,
@@ -207,6 +210,9 @@ func (e *Engine) prepare(s *stub, p Program) error {
 	if err := s.ignore(p.Ignored); err != nil {
 		return err
 	}
+	if err := s.block(p.Blocked); err != nil {
+		return err
+	}
 	if _, err := s.must("prctl(PR_SET_PDEATHSIG)", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG); err != nil {
 		return err
 	}
@@ -256,6 +262,19 @@ func (s *stub) ignore(sigs []unix.Signal) error {
 		if _, err := s.must("rt_sigaction", unix.SYS_RT_SIGACTION, uint64(sig), s.buffer(), 0, sigsetLen); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// block adds signals to the mask.
+func (s *stub) block(more uint64) error {
+	var set uint64
+	errno := sigmask(unix.PTRACE_GETSIGMASK, s.pid, &set)
+	if set |= more; errno == 0 {
+		errno = sigmask(unix.PTRACE_SETSIGMASK, s.pid, &set)
+	}
+	if errno != 0 {
+		return fmt.Errorf("signal mask of the stub: %w", errno)
 	}
 	return nil
 }

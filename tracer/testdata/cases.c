@@ -512,6 +512,9 @@ static void refused(void) {
 	CHECK(process_vm_readv(getpid(), &l, 1, &r, 1, 0) == 1 && there == 'a');
 	CHECK(process_vm_readv(getppid(), &l, 1, &r, 1, 0) == -1 && errno == EPERM);
 	CHECK(process_vm_writev(getppid(), &l, 1, &r, 1, 0) == -1 && errno == EPERM);
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/mem", getppid());
+	CHECK(getuid() == 0 || open(path, O_RDWR) == -1);
 	pid_t pid = fork();
 	if (pid == 0) for (;;) pause();
 	CHECK(process_vm_readv(pid, &l, 1, &r, 1, 0) == 1);
