@@ -90,6 +90,7 @@ func testAnswers(t *testing.T, c *Conn) {
 		a.checkLoss(v)
 	}
 	a.checkEcho(Request{Dst: addr(farAddrs[0]), Payload: pattern(maxPayload4)})
+	a.checkEqualIDs()
 	a.checkRefused()
 }
 
@@ -107,6 +108,25 @@ func (a *asker) checkEcho(q Request) {
 	}
 	if r.Sent.Before(before) || r.Received.Before(r.Sent) || r.Received.After(after) {
 		a.Fatalf("sent %v, received %v, asked between %v and %v", r.Sent, r.Received, before, after)
+	}
+}
+
+// checkEqualIDs sends what two pings with the same identifier would: each
+// reply finds its own request.
+func (a *asker) checkEqualIDs() {
+	a.Helper()
+	waiting := map[uint64]string{}
+	for i := range 100 {
+		data := fmt.Sprint("request ", i)
+		q := a.send(Request{Dst: addr(farAddrs[i%2]), ID: 77, Seq: 1, Payload: []byte(data)})
+		waiting[q.Token] = data
+	}
+	for len(waiting) > 0 {
+		r := a.next()
+		if want, ok := waiting[r.Token]; !ok || string(r.Payload) != want || r.ID != 77 || r.Seq != 1 {
+			a.Fatalf("got %v, payload %q, want %q", brief(r), r.Payload, want)
+		}
+		delete(waiting, r.Token)
 	}
 }
 

@@ -142,6 +142,7 @@ func (c *Conn) Counters() Counters {
 }
 
 // Close ends the helper, if there is one, and waits for the Conn's goroutines.
+// Further calls do nothing.
 func (c *Conn) Close() { c.rung.close() }
 
 // noRung is the rung of a Conn without any.

@@ -35,6 +35,7 @@ type helperRung struct {
 	log  *slog.Logger
 	down func(error)
 
+	once    sync.Once // guards closing's close
 	closing chan struct{}
 	// work is signalled (capacity 1) when requests are queued.
 	work    chan struct{}
@@ -86,7 +87,7 @@ func (h *helperRung) start() (*process, error) {
 func (*helperRung) name() string { return RungHelper }
 
 func (h *helperRung) close() {
-	close(h.closing)
+	h.once.Do(func() { close(h.closing) })
 	h.mu.Lock()
 	if h.up != nil {
 		h.up.socket.Close()

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -91,10 +92,30 @@ func isConversation(fd int) bool {
 
 // closeInherited closes every descriptor behind the helper's own: whoever
 // started it may have left some without close-on-exec. The Go runtime has
-// none open there that it cannot do without.
+// none open there yet that it cannot do without: reading the directory by
+// package os would start its poller, so this does without. (close_range(2)
+// is newer than some kernels and container profiles.)
 func closeInherited() error {
-	if err := unix.CloseRange(icmp.HelperFD+1, ^uint(0)>>1, 0); err != nil {
-		return fmt.Errorf("close_range: %w", err)
+	dir, err := unix.Open("/proc/self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open /proc/self/fd: %w", err)
+	}
+	var names []string
+	buffer := make([]byte, 4096)
+	for {
+		n, err := unix.ReadDirent(dir, buffer)
+		if err != nil {
+			return fmt.Errorf("read /proc/self/fd: %w", err)
+		}
+		if n == 0 {
+			break
+		}
+		_, _, names = unix.ParseDirent(buffer[:n], -1, names)
+	}
+	for _, name := range names {
+		if fd, err := strconv.Atoi(name); err == nil && fd > icmp.HelperFD {
+			unix.Close(fd)
+		}
 	}
 	return nil
 }
