@@ -171,6 +171,7 @@ var notHere = map[uint32]string{
 // network namespace like the sandbox, and compares errors and memory. The far
 // end of eth0 has no address, so SIOCGIFCONF does not show it.
 func TestAnswersAsLinux(t *testing.T) {
+	netnstest.NeedRelease(t)
 	if !netnstest.Run(t) {
 		return
 	}

@@ -23,7 +23,7 @@ const (
 func dumpAddrs4(r *request) (rows, *refusal) { return dumpAddrs(r, netip.Addr.Is4, addrRow4, "ipv4: ") }
 
 // dumpAddrs6 does the same for IPv6, as inet6_dump_ifaddr does.
-func dumpAddrs6(r *request) (rows, *refusal) { return dumpAddrs(r, netip.Addr.Is6, addrRow6, "") }
+func dumpAddrs6(r *request) (rows, *refusal) { return dumpAddrs(r, netip.Addr.Is6, addrRow6, "ipv6: ") }
 
 func dumpAddrs(r *request, ours func(netip.Addr) bool, make func(stack.Interface, netip.Prefix) row, prefix string) (rows, *refusal) {
 	var index int32
@@ -73,7 +73,7 @@ func strictAddrs(r *request, prefix string) (int32, *refusal) {
 // does.
 func getAddr6(r *request) (row, *refusal) {
 	if len(r.body) < unix.SizeofIfAddrmsg {
-		return row{}, refuse(unix.EINVAL, "Invalid header for get address request")
+		return row{}, refuse(unix.EINVAL, "ipv6: Invalid header for get address request")
 	}
 	attrs, failure := parse(r.body[unix.SizeofIfAddrmsg:], unix.IFA_MAX, r.strict)
 	if failure != nil {

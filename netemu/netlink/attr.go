@@ -79,7 +79,7 @@ func (a attributes) uint32(typ uint16) (uint32, *refusal) {
 		return 0, nil
 	}
 	if len(b) < 4 {
-		return 0, refuse(unix.ERANGE, "Attribute failed policy validation")
+		return 0, errPolicy
 	}
 	return binary.NativeEndian.Uint32(b), nil
 }

@@ -184,6 +184,7 @@ func foreign(d decoded) bool {
 // same place; their answers are the same but for the listed differences, each
 // of which is seen.
 func TestAnswersAsLinux(t *testing.T) {
+	netnstest.NeedRelease(t)
 	if !netnstest.Run(t) {
 		return
 	}

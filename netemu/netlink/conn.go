@@ -28,6 +28,7 @@ type Conn struct {
 	mu      sync.Mutex
 	port    uint32 // 0: not bound
 	groups  groupSet
+	joined  bool // groups were ever set
 	options map[int]bool
 	pending unix.Errno // SO_ERROR
 	closed  bool
@@ -47,6 +48,7 @@ func (c *Conn) Bind(pid, groups uint32) unix.Errno {
 		return errno
 	}
 	c.groups.setMask(groups)
+	c.joined = c.joined || groups != 0
 	return 0
 }
 

@@ -115,7 +115,7 @@ func strictLinks6(r *request) *refusal {
 	case failure != nil:
 		return failure
 	case index != 0:
-		return refuse(unix.EINVAL, "Invalid values in header for dump request")
+		return refuse(unix.EINVAL, "ipv6: Invalid values in header for dump request")
 	}
-	return attrs.only("Invalid data after header")
+	return attrs.only("ipv6: Invalid data after header")
 }

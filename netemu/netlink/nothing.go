@@ -21,11 +21,14 @@ func getNeigh(r *request) (row, *refusal) {
 		return row{}, failure
 	}
 	index := int32(binary.NativeEndian.Uint32(r.body[4:]))
-	if r.body[0] == unix.AF_UNSPEC || attrs[unix.NDA_DST] == nil {
-		return row{}, refuse(unix.EINVAL, "Network address not specified")
+	if index == 0 {
+		return row{}, refuse(unix.EINVAL, "No device specified")
 	}
-	if _, ok := r.byIndex(index); index != 0 && !ok {
+	if _, ok := r.byIndex(index); !ok {
 		return row{}, refuse(unix.ENODEV, "Unknown device ifindex")
+	}
+	if attrs[unix.NDA_DST] == nil {
+		return row{}, refuse(unix.EINVAL, "Network address not specified")
 	}
 	return row{}, refuse(unix.ENOENT, "Neighbour entry not found")
 }

@@ -41,15 +41,13 @@ var switches = map[int]bool{
 }
 
 // SetOption is setsockopt(2) at level SOL_NETLINK with the value b, see
-// netlink(7). EINVAL: b is shorter than an int, or no such group. EPERM:
-// NETLINK_LISTEN_ALL_NSID, which takes CAP_NET_BROADCAST. ENOPROTOOPT:
-// unknown.
+// netlink(7); one that is shorter than an int counts as 0. EINVAL: no such
+// group. EPERM: NETLINK_LISTEN_ALL_NSID, which takes CAP_NET_BROADCAST.
+// ENOPROTOOPT: unknown.
 func (c *Conn) SetOption(option int, b []byte) unix.Errno {
 	value := uint32(0)
 	if len(b) >= 4 {
 		value = binary.NativeEndian.Uint32(b)
-	} else if option != unix.NETLINK_LISTEN_ALL_NSID {
-		return unix.EINVAL
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,6 +58,7 @@ func (c *Conn) SetOption(option int, b []byte) unix.Errno {
 		if value == 0 || value > maxGroup {
 			return unix.EINVAL
 		}
+		c.joined = true
 		c.groups.set(int(value), option == unix.NETLINK_ADD_MEMBERSHIP)
 		return 0
 	case switches[option]:
@@ -75,11 +74,13 @@ func (c *Conn) SetOption(option int, b []byte) unix.Errno {
 
 // Option is getsockopt(2) at level SOL_NETLINK: the value, to be cut to the
 // program's buffer. For NETLINK_LIST_MEMBERSHIPS it is an array of 32-bit
-// words, whose full length is told. ENOPROTOOPT: unknown.
+// words, whose full length is told: 0 for a socket that never had groups. ENOPROTOOPT: unknown.
 func (c *Conn) Option(option int) ([]byte, unix.Errno) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case option == unix.NETLINK_LIST_MEMBERSHIPS && !c.joined:
+		return nil, 0
 	case option == unix.NETLINK_LIST_MEMBERSHIPS:
 		b := binary.NativeEndian.AppendUint32(nil, uint32(c.groups))
 		return binary.NativeEndian.AppendUint32(b, uint32(c.groups>>32)), 0

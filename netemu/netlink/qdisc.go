@@ -32,7 +32,7 @@ const (
 // the noqueue discipline, which keeps no counters.
 func dumpQdiscs(r *request) (rows, *refusal) {
 	if len(r.body) < sizeofTcmsg {
-		return rows{}, refuse(unix.EINVAL, "")
+		return rows{}, refuse(unix.EINVAL, "Invalid header length")
 	}
 	wanted := int32(binary.NativeEndian.Uint32(r.body[4:]))
 	var answer rows

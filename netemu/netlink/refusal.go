@@ -11,6 +11,9 @@ type refusal struct {
 
 func refuse(errno unix.Errno, reason string) *refusal { return &refusal{errno, reason} }
 
+// errPolicy refuses an attribute that is shorter than its type.
+var errPolicy = refuse(unix.ERANGE, "Attribute failed policy validation")
+
 // code is the number in NLMSG_ERROR and NLMSG_DONE: 0 or a negative errno.
 func (r *refusal) code() int32 {
 	if r == nil {

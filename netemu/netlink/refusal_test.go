@@ -31,6 +31,7 @@ var notHere = map[string]string{
 // TestErrorsAsLinux asks for every RTM_GET* there is, of several families,
 // single and as a dump, and compares the errors.
 func TestErrorsAsLinux(t *testing.T) {
+	netnstest.NeedRelease(t)
 	if !netnstest.Run(t) {
 		return
 	}

@@ -28,7 +28,7 @@ type query struct {
 
 // getRoute4 answers for IPv4, as inet_rtm_getroute (net/ipv4/route.c) does.
 func getRoute4(r *request) (row, *refusal) {
-	q, failure := parseQuery(r, netip.IPv4Unspecified(), "ipv4: ")
+	q, failure := parseQuery(r, netip.IPv4Unspecified(), queryWords4)
 	if failure != nil {
 		return row{}, failure
 	}
@@ -39,10 +39,6 @@ func getRoute4(r *request) (row, *refusal) {
 	e, ok := match(table, looked(q), q.nic)
 	if !ok {
 		if q.nic == 0 {
-			return row{}, refuse(unix.ENETUNREACH, "")
-		}
-		link, _ := r.byIndex(q.nic)
-		if link.Loopback {
 			return row{}, refuse(unix.ENETUNREACH, "")
 		}
 		e = entry{table: unix.RT_TABLE_MAIN, typ: unix.RTN_UNICAST, nic: q.nic, dst: netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
@@ -110,7 +106,7 @@ func pathRow4(r *request, q query, e entry) row {
 
 // getRoute6 answers for IPv6, as inet6_rtm_getroute (net/ipv6/route.c) does.
 func getRoute6(r *request) (row, *refusal) {
-	q, failure := parseQuery(r, netip.IPv6Unspecified(), "")
+	q, failure := parseQuery(r, netip.IPv6Unspecified(), queryWords6)
 	if failure != nil {
 		return row{}, failure
 	}
@@ -146,19 +142,19 @@ func getRoute6(r *request) (row, *refusal) {
 
 // parseQuery reads a lookup as inet_rtm_valid_getroute_req does; unset is the
 // family's unspecified address.
-func parseQuery(r *request, unset netip.Addr, prefix string) (query, *refusal) {
+func parseQuery(r *request, unset netip.Addr, words queryWords) (query, *refusal) {
 	if len(r.body) < unix.SizeofRtMsg {
-		return query{}, refuse(unix.EINVAL, prefix+"Invalid header for route get request")
+		return query{}, refuse(unix.EINVAL, words.header)
 	}
 	q := query{src: unset, dst: unset, flags: binary.NativeEndian.Uint32(r.body[rtmFlags:])}
-	if failure := q.strictHeader(r, unset, prefix); r.strict && failure != nil {
+	if failure := q.strictHeader(r, unset, words); r.strict && failure != nil {
 		return query{}, failure
 	}
 	attrs, failure := parse(r.body[unix.SizeofRtMsg:], unix.RTA_MAX, r.strict)
 	if failure != nil {
 		return query{}, failure
 	}
-	failure = attrs.only(prefix+"Unsupported attribute in route get request", unix.RTA_IIF, unix.RTA_OIF, unix.RTA_SRC,
+	failure = attrs.only(words.attribute, unix.RTA_IIF, unix.RTA_OIF, unix.RTA_SRC,
 		unix.RTA_DST, unix.RTA_IP_PROTO, unix.RTA_SPORT, unix.RTA_DPORT, unix.RTA_MARK, unix.RTA_UID)
 	if r.strict && failure != nil {
 		return query{}, failure
@@ -169,15 +165,28 @@ func parseQuery(r *request, unset netip.Addr, prefix string) (query, *refusal) {
 	return q, q.fill(r, attrs)
 }
 
-func (q *query) strictHeader(r *request, unset netip.Addr, prefix string) *refusal {
+// queryWords are Linux's reasons for refusing a lookup.
+type queryWords struct{ header, values, flags, attribute string }
+
+var queryWords4 = queryWords{
+	"ipv4: Invalid header for route get request", "ipv4: Invalid values in header for route get request",
+	"ipv4: Unsupported rtm_flags for route get request", "ipv4: Unsupported attribute in route get request",
+}
+
+var queryWords6 = queryWords{
+	"ipv6: Invalid header for get route request", "ipv6: Invalid values in header for get route request",
+	"ipv6: Invalid flags for get route request", "ipv6: Unsupported attribute in get route request",
+}
+
+func (q *query) strictHeader(r *request, unset netip.Addr, words queryWords) *refusal {
 	bits := uint8(unset.BitLen())
 	dst, src := r.body[rtmDstLen], r.body[rtmSrcLen]
 	if dst != 0 && dst != bits || src != 0 && src != bits ||
 		r.body[rtmTable] != 0 || r.body[rtmProtocol] != 0 || r.body[rtmScope] != 0 || r.body[rtmType] != 0 {
-		return refuse(unix.EINVAL, prefix+"Invalid values in header for route get request")
+		return refuse(unix.EINVAL, words.values)
 	}
 	if q.flags&^(unix.RTM_F_NOTIFY|unix.RTM_F_LOOKUP_TABLE|unix.RTM_F_FIB_MATCH) != 0 {
-		return refuse(unix.EINVAL, prefix+"Unsupported rtm_flags for route get request")
+		return refuse(unix.EINVAL, words.flags)
 	}
 	return nil
 }
@@ -190,7 +199,7 @@ func (q *query) fill(r *request, attrs attributes) *refusal {
 		}
 		size := addr.BitLen() / 8
 		if len(b) < size {
-			return refuse(unix.EINVAL, "")
+			return tooShort(*addr)
 		}
 		*addr, _ = netip.AddrFromSlice(b[:size])
 	}
@@ -199,11 +208,23 @@ func (q *query) fill(r *request, attrs attributes) *refusal {
 		return failure
 	}
 	if _, ok := r.byIndex(int32(nic)); nic != 0 && !ok {
+		if q.dst.Is6() {
+			return refuse(unix.ENETUNREACH, "")
+		}
 		return refuse(unix.ENODEV, "")
 	}
 	q.nic, q.uid = int32(nic), attrs[unix.RTA_UID]
 	q.mark, failure = attrs.uint32(unix.RTA_MARK)
 	return failure
+}
+
+// tooShort refuses an address attribute: IPv4's are words with a policy, IPv6's
+// are looked at by the lookup itself.
+func tooShort(family netip.Addr) *refusal {
+	if family.Is4() {
+		return errPolicy
+	}
+	return refuse(unix.EINVAL, "")
 }
 
 // owns says whether an address is one of the host's.

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // PeerName and PeerIndex are those of the far end of eth0.
@@ -67,6 +69,23 @@ func Run(t *testing.T) bool {
 		t.Fatalf("in a network namespace: %v", err)
 	}
 	return false
+}
+
+// Release is the kernel whose answers the emulation gives, attribute by
+// attribute and word by word; every release adds some.
+const Release = "6.18."
+
+// NeedRelease skips a test that compares with Linux to that detail where
+// another kernel runs.
+func NeedRelease(t *testing.T) {
+	t.Helper()
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		t.Fatal(err)
+	}
+	if release := unix.ByteSliceToString(name.Release[:]); !strings.HasPrefix(release, Release) {
+		t.Skipf("the answers are those of Linux %sx; this is %s", Release, release)
+	}
 }
 
 func namespaces() *syscall.SysProcAttr {
