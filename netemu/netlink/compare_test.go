@@ -164,12 +164,15 @@ var differences = []difference{
 }
 
 // foreign says whether a row of the kernel is about what the sandbox has not:
-// the far end of eth0, and tables for multicast routing.
+// the far end of eth0, tables for multicast routing, and what the kernel itself
+// has sent.
 func foreign(d decoded) bool {
 	index := fmt.Sprintf("%x", word(netnstest.PeerIndex))
 	switch d.typ {
 	case unix.RTM_NEWLINK, unix.RTM_NEWQDISC, unix.RTM_NEWADDR:
 		return d.header[8:16] == index
+	case unix.RTM_NEWNEIGH:
+		return d.header[16:20] == "4000" // NUD_NOARP: where the kernel's own IGMP and MLD reports went
 	case unix.RTM_NEWRULE:
 		return d.header[:2] == "80" || d.header[:2] == "81" // RTNL_FAMILY_IPMR, RTNL_FAMILY_IP6MR
 	case unix.RTM_NEWROUTE:
