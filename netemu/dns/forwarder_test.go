@@ -279,7 +279,7 @@ func TestForwarderRefusesItself(t *testing.T) {
 func TestForwarderBoundAndClose(t *testing.T) {
 	f := forwarder(t, time.Hour, silent(t))
 	const extra = 100
-	total := cap(f.admitted) + extra
+	total := maxInFlight + maxWaiting + extra
 	var wg sync.WaitGroup
 	var answered atomic.Int32
 	for range total {
