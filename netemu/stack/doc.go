@@ -31,9 +31,9 @@
 // # Ownership
 //
 // A Stack owns its NICs, the goroutines of netstack, of its link end and of
-// its TCP requests; Close ends them all in this order: endpoints are aborted,
-// the link end is closed and joined (netstack joins it under a lock that
-// delivery needs), then netstack, then the requests' goroutines. Endpoints and
+// its TCP requests; Close ends them all in this order: endpoints are aborted and
+// the requests' goroutines joined, the link end is closed and joined (netstack
+// joins it under a lock that delivery needs), then netstack. Endpoints and
 // connections outlive Close harmlessly: their calls return errors.
 //
 // Lock order: Stack.mu, Endpoint.mu and the gateway's flow locks are leaves.

@@ -1,12 +1,11 @@
 package stack
 
 import (
-	"net/netip"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/raw"
@@ -40,6 +39,9 @@ type Endpoint struct {
 	mtuDisc  int           // IP_MTU_DISCOVER, for local EMSGSIZE
 	shut     Events        // what Shutdown makes poll tell of UDP and raw
 	reported bool          // a failed TCP connection's error has been told
+	synCount int           // TCP_SYNCNT, 0 the default
+	synTimer *time.Timer   // ends a handshake after synCount
+	gaveUp   bool          // synTimer did
 	pending  unix.Errno    // SO_ERROR of UDP and raw
 	errQueue []QueuedError // IP_RECVERR
 }
@@ -147,6 +149,8 @@ func (e *Endpoint) Connect(a Addr) unix.Errno {
 		if e.kind != kindTCP && a.Addr().IsLoopback() {
 			return unix.ENETUNREACH
 		}
+	case *tcpip.ErrConnectStarted:
+		e.limitSyns()
 	case nil:
 		if e.kind == kindRaw {
 			e.mu.Lock()
@@ -155,60 +159,6 @@ func (e *Endpoint) Connect(a Addr) unix.Errno {
 		}
 	}
 	return e.told(e.routeErrno(a.Addr(), errno(err)))
-}
-
-// loopbackIfAny replaces the wildcard as destination: "connecting to INADDR_ANY
-// connects to the loopback" (ip(7)), in the form that was asked for.
-func (e *Endpoint) loopbackIfAny(a Addr) Addr {
-	ip := a.Addr()
-	if ip.IsValid() && !ip.Unmap().IsUnspecified() {
-		return a
-	}
-	lo := netip.IPv6Loopback()
-	if e.family == Inet4 || ip.Is4In6() {
-		lo = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	if local, err := e.ep.GetLocalAddress(); err == nil && local.Addr.BitLen() != 0 {
-		lo = toAddr(local.Addr)
-	}
-	a.AddrPort = netip.AddrPortFrom(lo, a.Port())
-	return a
-}
-
-// checkDestination says what is wrong with sending to ip before netstack looks.
-func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
-	if ip.Is4In6() && e.ep.SocketOptions().GetV6Only() {
-		return unix.ENETUNREACH
-	}
-	broadcast := e.s.isBroadcast(ip.Unmap())
-	if e.kind == kindTCP && (broadcast || ip.Unmap().IsMulticast()) {
-		return unix.ENETUNREACH
-	}
-	if broadcast && !e.ep.SocketOptions().GetBroadcast() {
-		return unix.EACCES
-	}
-	return 0
-}
-
-// routeErrno corrects the error of a route lookup to what Linux's says.
-func (e *Endpoint) routeErrno(dst netip.Addr, en unix.Errno) unix.Errno {
-	if en != unix.EHOSTUNREACH && en != unix.ENETUNREACH {
-		return en
-	}
-	local, err := e.ep.GetLocalAddress()
-	if err == nil && toAddr(local.Addr).IsLoopback() && !dst.Unmap().IsLoopback() {
-		return unix.EINVAL // a loopback source on another device, ip_route_output_key
-	}
-	return unix.ENETUNREACH
-}
-
-// isBroadcast says whether ip is the limited or eth0's directed broadcast.
-func (s *Stack) isBroadcast(ip netip.Addr) bool {
-	if !ip.Is4() {
-		return false
-	}
-	a := fromAddr(ip)
-	return a == header.IPv4Broadcast || s.net.IsSubnetBroadcast(0, header.IPv4ProtocolNumber, a)
 }
 
 // Disconnect is connect(2) with AF_UNSPEC. netstack can't do it for TCP and raw
@@ -287,6 +237,7 @@ func (e *Endpoint) Abort() {
 }
 
 func (e *Endpoint) forget() {
+	e.stopTimer()
 	e.s.mu.Lock()
 	delete(e.s.socks, e.ep)
 	e.s.mu.Unlock()

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -17,9 +18,10 @@ type QueuedError struct {
 	Errno              unix.Errno
 	Origin, Type, Code uint8 // SO_EE_ORIGIN_*, ICMP type and code
 	Info               uint32
-	Payload            []byte // of the packet that caused it, after the UDP or IP header
-	Dst                Addr   // where that packet went
-	Offender           Addr   // who reported; port 0
+	Payload            []byte  // of the packet that caused it, after the UDP or IP header
+	Dst                Addr    // where that packet went
+	Offender           Addr    // who reported; port 0
+	Control            Control // of the ICMP message; TTL or HopLimit and Timestamp
 }
 
 // TakeQueuedError takes the oldest entry of the IP_RECVERR queue. As
@@ -61,10 +63,11 @@ func (e *Endpoint) queueLocal(en unix.Errno, info uint32, dst netip.Addr) {
 	e.mu.Lock()
 	if e.wantsErrorsLocked(dst) {
 		e.queueLocked(QueuedError{
-			Errno:  en,
-			Origin: unix.SO_EE_ORIGIN_LOCAL,
-			Info:   info,
-			Dst:    Addr{AddrPort: netip.AddrPortFrom(e.family.mapped(dst), 0)},
+			Errno:   en,
+			Origin:  unix.SO_EE_ORIGIN_LOCAL,
+			Info:    info,
+			Dst:     Addr{AddrPort: netip.AddrPortFrom(e.family.mapped(dst), 0)},
+			Control: Control{TTL: -1, TOS: -1, HopLimit: -1, TClass: -1, Timestamp: time.Now()},
 		})
 	}
 	e.mu.Unlock()

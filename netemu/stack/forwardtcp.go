@@ -119,6 +119,11 @@ func (r *TCPRequest) Accept() (Conn, error) {
 	var c *conn
 	var err error
 	first := r.answer(func() {
+		if r.t.s.isClosed() {
+			r.r.Complete(false)
+			err = fmt.Errorf("accept tcp %s from %s: %w", r.Dst, r.Src, net.ErrClosed)
+			return
+		}
 		wq := new(waiter.Queue)
 		ep, terr := r.r.CreateEndpoint(wq)
 		r.r.Complete(false)

@@ -18,7 +18,9 @@ type GatewayConfig struct {
 	Addrs []netip.Prefix // the gateway's own addresses, the router's first in each family
 
 	// TCP is called for each SYN to an address and port on which nothing of
-	// this stack listens, on a goroutine of its own.
+	// this stack listens, on a goroutine of its own. Close waits for it to
+	// return, having aborted the connections: what it waits for besides, a
+	// host's connect say, its owner must end first.
 	TCP func(*TCPRequest)
 
 	// UDP is called for each datagram that belongs to no connection of this

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -59,12 +60,15 @@ func (t *icmpTap) HandlePacket(pkt *stack.PacketBuffer) {
 		Origin: unix.SO_EE_ORIGIN_ICMP,
 		Type:   msg[0], Code: msg[1],
 		Offender: Addr{AddrPort: netip.AddrPortFrom(toAddr(pkt.Network().SourceAddress()), 0)},
+		Control:  Control{TTL: -1, TOS: -1, HopLimit: -1, TClass: -1, Timestamp: time.Now()},
 	}
 	var hard, known bool
-	if v4 {
+	if ip := pkt.NetworkHeader().Slice(); v4 {
+		e.Control.TTL = int(header.IPv4(ip).TTL())
 		hard, known = e.convert4(msg)
 	} else {
 		e.Origin = unix.SO_EE_ORIGIN_ICMP6
+		e.Control.HopLimit = int(header.IPv6(ip).HopLimit())
 		hard, known = e.convert6(msg)
 	}
 	if known {
@@ -107,7 +111,15 @@ func parseQuote(v4 bool, b []byte) (quote, bool) {
 	if len(b) < header.IPv6MinimumSize {
 		return quote{}, false
 	}
-	return quote{h.TransportProtocol(), toAddr(h.SourceAddress()), toAddr(h.DestinationAddress()), b[header.IPv6MinimumSize:]}, true
+	proto, body := h.NextHeader(), b[header.IPv6MinimumSize:]
+	// The only extension header that this host sends: a big datagram's.
+	if header.IPv6ExtensionHeaderIdentifier(proto) == header.IPv6FragmentExtHdrIdentifier {
+		if len(body) < header.IPv6FragmentHeaderSize || header.IPv6Fragment(body).FragmentOffset() != 0 {
+			return quote{}, false
+		}
+		proto, body = body[0], body[header.IPv6FragmentHeaderSize:]
+	}
+	return quote{tcpip.TransportProtocolNumber(proto), toAddr(h.SourceAddress()), toAddr(h.DestinationAddress()), body}, true
 }
 
 // deliverError finds the sockets whose packet is quoted.

@@ -60,6 +60,10 @@ func (e *Endpoint) SetInt(o IntOption, v int) unix.Errno {
 		if v == -1 {
 			v = 1
 		}
+	case SynCount:
+		e.mu.Lock()
+		e.synCount = v
+		e.mu.Unlock()
 	case MTUDiscover:
 		e.mu.Lock()
 		e.mtuDisc = v

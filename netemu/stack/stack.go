@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -77,16 +78,45 @@ func (s *Stack) Close() {
 	if wasClosed {
 		return
 	}
-	for _, e := range s.net.RegisteredEndpoints() {
-		e.Abort()
-	}
+	s.abortAll()
 	if s.link != nil {
 		s.link.Close()
 		s.link.Wait()
 	}
 	s.net.Close()
 	s.net.Wait()
-	s.requests.Wait()
+}
+
+// abortInterval is how long abortAll waits before it looks again for an
+// endpoint that an Accept under way has made meanwhile.
+const abortInterval = 10 * time.Millisecond
+
+// abortAll aborts all endpoints until the goroutines of TCP requests have ended.
+func (s *Stack) abortAll() {
+	done := make(chan struct{})
+	go func() {
+		s.requests.Wait()
+		close(done)
+	}()
+	tick := time.NewTicker(abortInterval)
+	defer tick.Stop()
+	for {
+		for _, e := range s.net.RegisteredEndpoints() {
+			e.Abort()
+		}
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// isClosed says whether Close was called.
+func (s *Stack) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // addRequest counts a goroutine that Close waits for; false once closed.

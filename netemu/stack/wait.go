@@ -53,8 +53,9 @@ const shutWrite Events = 1 << 15
 func (e *Endpoint) told(en unix.Errno) unix.Errno {
 	if en != 0 && e.kind == kindTCP && tcp.EndpointState(e.ep.State()) == tcp.StateError {
 		e.mu.Lock()
+		defer e.mu.Unlock()
 		e.reported = true
-		e.mu.Unlock()
+		return e.timedOutLocked(en)
 	}
 	return en
 }

@@ -1,0 +1,62 @@
+package stack
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+)
+
+// loopbackIfAny replaces the wildcard as destination: "connecting to INADDR_ANY
+// connects to the loopback" (ip(7)), in the form that was asked for.
+func (e *Endpoint) loopbackIfAny(a Addr) Addr {
+	ip := a.Addr()
+	if ip.IsValid() && !ip.Unmap().IsUnspecified() {
+		return a
+	}
+	lo := netip.IPv6Loopback()
+	if e.family == Inet4 || ip.Is4In6() {
+		lo = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	if local, err := e.ep.GetLocalAddress(); err == nil && local.Addr.BitLen() != 0 {
+		lo = toAddr(local.Addr)
+	}
+	a.AddrPort = netip.AddrPortFrom(lo, a.Port())
+	return a
+}
+
+// checkDestination says what is wrong with sending to ip before netstack looks.
+func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
+	if ip.Is4In6() && e.ep.SocketOptions().GetV6Only() {
+		return unix.ENETUNREACH
+	}
+	broadcast := e.s.isBroadcast(ip.Unmap())
+	if e.kind == kindTCP && (broadcast || ip.Unmap().IsMulticast()) {
+		return unix.ENETUNREACH
+	}
+	if broadcast && !e.ep.SocketOptions().GetBroadcast() {
+		return unix.EACCES
+	}
+	return 0
+}
+
+// routeErrno corrects the error of a route lookup to what Linux's says.
+func (e *Endpoint) routeErrno(dst netip.Addr, en unix.Errno) unix.Errno {
+	if en != unix.EHOSTUNREACH && en != unix.ENETUNREACH {
+		return en
+	}
+	local, err := e.ep.GetLocalAddress()
+	if err == nil && toAddr(local.Addr).IsLoopback() && !dst.Unmap().IsLoopback() {
+		return unix.EINVAL // a loopback source on another device, ip_route_output_key
+	}
+	return unix.ENETUNREACH
+}
+
+// isBroadcast says whether ip is the limited or eth0's directed broadcast.
+func (s *Stack) isBroadcast(ip netip.Addr) bool {
+	if !ip.Is4() {
+		return false
+	}
+	a := fromAddr(ip)
+	return a == header.IPv4Broadcast || s.net.IsSubnetBroadcast(0, header.IPv4ProtocolNumber, a)
+}
