@@ -31,6 +31,7 @@ type rig struct {
 // newRig also checks, when the test has ended, that nothing is left behind.
 func newRig(t testing.TB, c Config) *rig {
 	t.Helper()
+	warmUp(t)
 	goroutines, files := resources()
 	near, far := link.New(link.DefaultMTU)
 	n := New(c)
@@ -55,6 +56,15 @@ func newRig(t testing.TB, c Config) *rig {
 		settle(t, goroutines, files)
 	})
 	return &rig{t: t, nat: n, host: host}
+}
+
+// warmUp makes the runtime open its epoll descriptors, which stay.
+func warmUp(t testing.TB) {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
 }
 
 // resources are the goroutines and descriptors in use.
