@@ -52,6 +52,18 @@ static void UNUSED told(long result, bool value, const char *format, ...)
 		printf(" → ok\n");
 }
 
+// A line for a call that takes a length by pointer: what it left there is part
+// of the result.
+static void UNUSED told_length(long result, int length, const char *format, ...)
+{
+	int number = errno;
+	va_list args;
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf(" → %s, length %d\n", result < 0 ? errno_name(number) : "ok", length);
+}
+
 #define TELL(call, ...) do {                                                 \
 	errno = 0;                                                           \
 	long told_ = (long)(call);                                           \

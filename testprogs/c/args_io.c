@@ -75,7 +75,7 @@ static void args_receive_datagram(const char *name)
 		EQ(poll_one(a, POLLIN, 5000), POLLIN);
 		len = lens[l];
 		long result = syscall(SYS_recvfrom, a, room, sizeof room, 0, room, &len);
-		told(result, true, "recvfrom datagram length %d (%d)", lens[l], len);
+		told_length(result, len, "recvfrom datagram length %d", lens[l]);
 		recv(a, room, sizeof room, MSG_DONTWAIT);
 	}
 	void *const pointers[][3] = {
@@ -157,7 +157,7 @@ static void args_read_write(const char *name)
 		TELL_VALUE(syscall(SYS_writev, fd, NULL, 0), "writev %s NULL 0", text);
 		TELL_VALUE(syscall(SYS_readv, fd, NULL, -1), "readv %s NULL -1", text);
 		TELL_VALUE(syscall(SYS_lseek, fd, 0, SEEK_SET), "lseek %s", text);
-		TELL(syscall(SYS_ioctl, fd, FIONREAD, &n), "ioctl %s FIONREAD (%d)", text, n);
+		TELL(syscall(SYS_ioctl, fd, FIONREAD, &n), "ioctl %s FIONREAD", text);
 		TELL(syscall(SYS_ioctl, fd, FIONREAD, NULL), "ioctl %s FIONREAD NULL", text);
 		TELL(syscall(SYS_ioctl, fd, FIONBIO, NULL), "ioctl %s FIONBIO NULL", text);
 		TELL(syscall(SYS_ioctl, fd, 0x5401 /* TCGETS */, room), "ioctl %s TCGETS", text);

@@ -139,7 +139,7 @@ static void args_names(const char *name)
 			for (size_t l = 0; l < COUNT(lens); l++) {
 				int len = lens[l];
 				long result = syscall(calls[c], fd, room, &len);
-				told(result, false, "%s %s %d (%d)", texts[c], subjects[s].name, lens[l], len);
+				told_length(result, len, "%s %s %d", texts[c], subjects[s].name, lens[l]);
 			}
 			int len = 16;
 			TELL(syscall(calls[c], fd, NULL, &len), "%s %s NULL", texts[c], subjects[s].name);
@@ -193,7 +193,7 @@ static void args_accept(const char *name)
 			int fd = subject.make();
 			len = lens[l];
 			long result = syscall(SYS_accept, fd, room, &len);
-			told(result, false, "accept %s address %d (%d)", subject.name, lens[l], len);
+			told_length(result, len, "accept %s address %d", subject.name, lens[l]);
 			drop(fd);
 		}
 		int fd = subject.make();

@@ -48,7 +48,7 @@ static void args_get(const char *name)
 			for (size_t l = 0; l < COUNT(lengths); l++) {
 				len = lengths[l];
 				long result = syscall(SYS_getsockopt, fd, options[o].level, options[o].number, room, &len);
-				told(result, false, "getsockopt %s %s %d (%d)", tried[s].name, options[o].name, lengths[l], len);
+				told_length(result, len, "getsockopt %s %s %d", tried[s].name, options[o].name, lengths[l]);
 			}
 			len = 4;
 			TELL(syscall(SYS_getsockopt, fd, options[o].level, options[o].number, BAD_POINTER, &len), "getsockopt %s %s bad", tried[s].name, options[o].name);
@@ -95,8 +95,12 @@ static void args_round_trip(const char *name)
 				int fd = tried[s].make(), value = values[v], got = -99;
 				socklen_t len = sizeof got;
 				bool took = syscall(SYS_setsockopt, fd, options[o].level, options[o].number, &value, 4) == 0;
-				if (took && getsockopt(fd, options[o].level, options[o].number, &got, &len) == 0)
-					printf("%s %s set %d reads %d\n", tried[s].name, options[o].name, value, got);
+				bool told = took && getsockopt(fd, options[o].level, options[o].number, &got, &len) == 0;
+				printf("%s %s set %d", tried[s].name, options[o].name, value);
+				if (told)
+					printf(" → reads %d\n", got);
+				else
+					printf(" → %s\n", took ? "taken" : "refused");
 				drop(fd);
 			}
 		}

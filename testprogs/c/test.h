@@ -359,13 +359,19 @@ static void UNUSED write_all(int fd, const void *data, size_t len)
 	}
 }
 
-// Fills the buffer; end of file before that is a failure.
+// Fills the buffer, waiting also on a non-blocking descriptor; end of file
+// before that is a failure.
 static void UNUSED read_all(int fd, void *data, size_t len)
 {
 	for (char *p = data; len > 0;) {
 		ssize_t n = read(fd, p, len);
 		if (n == -1 && errno == EINTR)
 			continue;
+		if (n == -1 && errno == EAGAIN) {
+			struct pollfd waiting = { .fd = fd, .events = POLLIN };
+			poll(&waiting, 1, -1);
+			continue;
+		}
 		OK(n);
 		if (n == 0)
 			FAIL("end of file with %zu bytes to come", len);
