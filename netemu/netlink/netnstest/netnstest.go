@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,14 +34,13 @@ const runVariable = "NETBOX_TEST_NETNS"
 var setup = []string{
 	"link set lo up",
 	"link add eth0 index 2 numtxqueues 1 numrxqueues 1 mtu 65520 address 02:00:0a:00:02:64 type veth peer name " + PeerName + " index 3",
-	"link set eth0 arp off", // no duplicate address detection: addresses are valid at once
+	"link set eth0 arp off", // no duplicate address detection
 	"link set eth0 addrgenmode none",
 	"link set " + PeerName + " addrgenmode none",
 	"link set " + PeerName + " up",
 	"link set eth0 up",
 	"addr add 10.0.2.100/24 brd + dev eth0",
 	"addr add fd00:2::64/64 dev eth0",
-	"link set eth0 arp on",
 	"route add default via 10.0.2.2",
 	"-6 route add default via fd00:2::2",
 }
@@ -102,8 +102,29 @@ func namespaces() *syscall.SysProcAttr {
 func enter(t *testing.T) {
 	t.Helper()
 	for _, line := range setup {
-		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %s: %v\n%s", line, err, out)
+		ip(t, line)
+	}
+	for deadline := time.Now().Add(validTimeout); len(ip(t, "-6 addr show tentative")) > 0; time.Sleep(validPoll) {
+		if time.Now().After(deadline) {
+			t.Fatalf("IPv6 addresses stay tentative for %v", validTimeout)
 		}
 	}
+	ip(t, "link set eth0 arp on")
+}
+
+// The kernel makes an address valid in a worker of its own: some milliseconds
+// on an idle machine, but it can be a busy one.
+const (
+	validTimeout = 10 * time.Second
+	validPoll    = 2 * time.Millisecond
+)
+
+// ip runs ip(8) and returns what it prints.
+func ip(t *testing.T, line string) []byte {
+	t.Helper()
+	out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ip %s: %v\n%s", line, err, out)
+	}
+	return out
 }
