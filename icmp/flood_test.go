@@ -19,12 +19,12 @@ func (a *asker) warm() {
 }
 
 // flood sends n small requests with at most window unanswered and waits for
-// the replies. It answers how many got none.
+// the replies. It answers how many got none, once none comes for a while.
 func (a *asker) flood(n, window int, dsts [2]string) (lost int) {
 	a.Helper()
 	sent, answered := 0, 0
 	data := pattern(56)
-	patience := time.NewTimer(10 * time.Second)
+	patience := time.NewTimer(5 * time.Second)
 	defer patience.Stop()
 	for answered < n {
 		for sent < n && sent-answered < window {
@@ -40,6 +40,7 @@ func (a *asker) flood(n, window int, dsts [2]string) (lost int) {
 				a.Fatalf("got %v", brief(r))
 			}
 			answered++
+			patience.Reset(5 * time.Second)
 		case <-patience.C:
 			return n - answered
 		}

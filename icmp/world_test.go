@@ -1,6 +1,7 @@
 package icmp
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -176,7 +177,8 @@ func inside(tb testing.TB, user []string, pingSockets bool) bool {
 		args = append(args, "-test.v")
 	}
 	if _, ok := tb.(*testing.B); ok {
-		args = append(args, "-test.run", "^$", "-test.bench", "^"+tb.Name()+"$")
+		args = append(args, "-test.run", "^$", "-test.bench", "^"+tb.Name()+"$",
+			"-test.benchtime", flag.Lookup("test.benchtime").Value.String())
 	} else {
 		args = append(args, "-test.run", "^"+tb.Name()+"$")
 	}
