@@ -170,7 +170,7 @@ func TestInterruptKey(t *testing.T) {
 func TestInterruptKeyInAccept(t *testing.T) {
 	bed.Need(t, "nc")
 	b := bed.Build(t)
-	term := bed.StartTerminal(t, boxed(b, scratch(t), "nc", "-v", "-l", "1234"))
+	term := bed.StartTerminal(t, boxed(b, scratch(t), "nc", "-n", "-v", "-l", "1234"))
 	term.Await("istening")
 	term.Type("\x03")
 	code, err := term.Wait(10 * time.Second)

@@ -89,8 +89,8 @@ func runIperfClient(t *testing.T, s *Site) {
 		port := freePort()
 		// -B: a host of many addresses would answer UDP from another one.
 		server := s.startOutside(t, "iperf3", "-s", "--forceflush", "-B", f.serve.String(), "-p", fmt.Sprint(port))
-		awaitOutput(t, server, "Server listening")
-		for _, options := range iperfTests {
+		for i, options := range iperfTests {
+			awaitOutput(t, server, fmt.Sprintf("(test #%d)", i+1))
 			args := append([]string{"iperf3", "-c", f.far.String(), "-p", fmt.Sprint(port), "-t", "1"}, options...)
 			s.want(t, iperfDone, args...)
 		}
@@ -100,9 +100,12 @@ func runIperfClient(t *testing.T, s *Site) {
 func runIperfServer(t *testing.T, s *Site) {
 	port := freePort()
 	server := s.start(t, append(tcp(port), udp(port)...), "iperf3", "-s", "--forceflush", "-p", fmt.Sprint(port))
-	awaitOutput(t, server, "Server listening")
+	tests := 0
 	for _, f := range s.families() {
 		for _, options := range iperfTests {
+			// The server listens anew for each test.
+			tests++
+			awaitOutput(t, server, fmt.Sprintf("(test #%d)", tests))
 			args := append([]string{"iperf3", "-c", f.near.String(), "-p", fmt.Sprint(port), "-t", "1"}, options...)
 			s.wantOutside(t, iperfDone, args...)
 		}

@@ -76,7 +76,6 @@ func runDig(t *testing.T, s *Site) {
 	if s.Box {
 		s.want(t, func(out string) bool { return strings.TrimSpace(out) == s.Far4.String() }, "dig", "@10.0.2.3", "+short", s.FarName)
 		s.want(t, func(out string) bool { return strings.TrimSpace(out) == s.Far4.String() }, "dig", "@fd00:2::3", "+short", s.FarName)
-		s.want(t, func(out string) bool { return strings.TrimSpace(out) == s.Far4.String() }, "dig", "@127.0.0.53", "+short", s.FarName)
 	}
 }
 

@@ -105,15 +105,25 @@ func runSocatClient(t *testing.T, s *Site) {
 func runSocatServer(t *testing.T, s *Site) {
 	port := freePort()
 	s.start(t, tcp(port), "socat", fmt.Sprintf("TCP6-LISTEN:%d,ipv6only=0,fork,reuseaddr", port), "EXEC:cat")
-	for range 2 {
-		for _, f := range s.families() {
-			c := s.dial(t, netip.AddrPortFrom(f.near, port))
-			fmt.Fprintln(c, line)
-			got, err := bufio.NewReader(c).ReadString('\n')
-			if err != nil || !isLine(got) {
-				t.Errorf("socat's echo over %v: %q, %v", f.near, got, err)
+	for _, f := range s.families() {
+		at := netip.AddrPortFrom(f.near, port)
+		if !bed.Eventually(10*time.Second, func() bool { return s.echoed(t, at) }) {
+			t.Errorf("socat never served %v", at)
+		}
+		for range 3 {
+			if !s.echoed(t, at) {
+				t.Errorf("socat's echo over %v failed", at)
 			}
-			c.Close()
 		}
 	}
+}
+
+// echoed tells whether a server echoes a line.
+func (s *Site) echoed(t *testing.T, a netip.AddrPort) bool {
+	t.Helper()
+	c := s.dial(t, a)
+	defer c.Close()
+	fmt.Fprintln(c, line)
+	got, err := bufio.NewReader(c).ReadString('\n')
+	return err == nil && isLine(got)
 }

@@ -2,9 +2,10 @@ package programs
 
 import (
 	"fmt"
-	"net/netip"
 	"testing"
 	"time"
+
+	"netbox/test/bed"
 )
 
 var serverRows = []Row{
@@ -16,14 +17,19 @@ var serverRows = []Row{
 }
 
 // wantServed asks the program's published port for a page from outside, over
-// both families, and ends the program.
+// both families, and ends the program. The first answer is waited for: netbox
+// accepts on the published port before the program listens, and resets what
+// comes too early.
 func (s *Site) wantServed(t *testing.T, port uint16, page string, args ...string) {
 	t.Helper()
 	server := s.start(t, tcp(port), args...)
 	for _, f := range s.families() {
-		s.dial(t, netip.AddrPortFrom(f.near, port)).Close()
+		fetch := []string{"curl", "-sS", "-f", "http://" + f.nearPort(port) + "/page.html"}
+		if !bed.Eventually(10*time.Second, func() bool { return s.outside(t, fetch...).Code == 0 }) {
+			t.Errorf("never served: %v", fetch)
+		}
 		for range 3 {
-			s.wantOutside(t, contains(page), "curl", "-sS", "http://"+f.nearPort(port)+"/page.html")
+			s.wantOutside(t, contains(page), fetch...)
 		}
 	}
 	server.Stop(t, 10*time.Second)

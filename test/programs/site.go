@@ -158,5 +158,5 @@ type family struct {
 	flag             string // as many programs spell the family
 }
 
-func (f family) farPort(port uint16) string   { return netip.AddrPortFrom(f.far, port).String() }
-func (f family) nearPort(port uint16) string  { return netip.AddrPortFrom(f.near, port).String() }
+func (f family) farPort(port uint16) string  { return netip.AddrPortFrom(f.far, port).String() }
+func (f family) nearPort(port uint16) string { return netip.AddrPortFrom(f.near, port).String() }

@@ -21,6 +21,7 @@ type Namespace struct {
 	name   string
 	holder *exec.Cmd
 	stdin  io.Closer
+	files  map[string]bool // set by SetFile
 }
 
 // NewNamespace makes a host whose only interface is its loopback, up. It goes
@@ -66,7 +67,7 @@ func openNamespace(name string) (*Namespace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the holder: %w", err)
 	}
-	n := &Namespace{name: name, holder: cmd, stdin: stdin}
+	n := &Namespace{name: name, holder: cmd, stdin: stdin, files: map[string]bool{}}
 	_, err = stdout.Read(make([]byte, 1))
 	if err != nil {
 		n.Close()
@@ -161,5 +162,12 @@ func (n *Namespace) SetFile(path, content string) error {
 	if err != nil {
 		return err
 	}
+	if n.files[target] {
+		err = n.Run("umount", target)
+		if err != nil {
+			return err
+		}
+	}
+	n.files[target] = true
 	return n.Run("mount", "--bind", file.Name(), target)
 }

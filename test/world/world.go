@@ -91,9 +91,11 @@ func (w *World) join() error {
 		steps = append(steps, step{w.Far, []string{"ip", "addr", "add", prefix, "dev", "lo"}})
 	}
 	// ICMP errors are rate limited to one a second a peer by default;
-	// traceroute sends faster.
+	// traceroute sends faster. For v4 no type is limited: a limit of 0 would
+	// take away the tokens of "unreachable" errors, which have a limit of
+	// their own (net/ipv4/route.c, ip_error).
 	for _, n := range []*Namespace{w.Router, w.Far} {
-		steps = append(steps, step{n, []string{"sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0"}})
+		steps = append(steps, step{n, []string{"sysctl", "-qw", "net.ipv4.icmp_ratemask=0", "net.ipv6.icmp.ratelimit=0"}})
 	}
 	for _, s := range steps {
 		err := s.host.Run(s.args...)
