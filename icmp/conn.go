@@ -25,7 +25,8 @@ type Options struct {
 	// HelperPath is the helper's binary. Empty: $NETBOX_ICMP_HELPER, else
 	// netbox-icmp beside the running program, else in $PATH.
 	HelperPath string
-	// Log gets the deaths and restarts of the helper; nil: nobody.
+	// Log gets the helper's restarts, and its deaths if there is no Down;
+	// nil: nobody.
 	Log *slog.Logger
 	// Down is told each time the helper has died, with its exit status and
 	// what it wrote to stderr. It is called on a goroutine of the Conn and must

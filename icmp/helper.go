@@ -211,12 +211,14 @@ func (h *helperRung) serve(p *process) {
 	h.report(fmt.Errorf("icmp: helper %s (pid %d) is gone: %s (%w)", h.path, p.cmd.Process.Pid, p.epitaph(), err))
 }
 
-// report tells the log and Options.Down about a helper that is not there.
+// report tells Options.Down, or else the log, about a helper that is not
+// there.
 func (h *helperRung) report(err error) {
-	h.log.Warn(err.Error())
 	if h.down != nil {
 		h.down(err)
+		return
 	}
+	h.log.Warn(err.Error())
 }
 
 // write sends what is queued until the conversation has ended.
