@@ -123,6 +123,9 @@ func (f *fakeNet) Handle(t trap.Task, c trap.Call) trap.Verdict {
 	case unix.SYS_ACCEPT4:
 		return acceptGated(ino, c)
 	case unix.SYS_SETSOCKOPT:
+		if c.Args[1] != orderLevel {
+			return trap.Run()
+		}
 		return f.order(t, p, c)
 	}
 	return trap.Done(0)
@@ -177,7 +180,7 @@ func acceptGated(ino uint64, c trap.Call) trap.Verdict {
 
 func (f *fakeNet) order(t trap.Task, p *pair, c trap.Call) trap.Verdict {
 	var b [4]byte
-	if e := t.ReadMemory(c.Pointer(3), b[:]); e != 0 || c.Args[1] != orderLevel {
+	if e := t.ReadMemory(c.Pointer(3), b[:]); e != 0 {
 		return trap.Fail(unix.ENOPROTOOPT)
 	}
 	arg := int(binary.LittleEndian.Uint32(b[:]))

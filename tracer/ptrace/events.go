@@ -26,6 +26,7 @@ func (e *Engine) dispatch(t *task, ws unix.WaitStatus) {
 		t.resume(0)
 	default:
 		e.stats.Signals++
+		t.timed.signalled(t, sig)
 		t.resume(sig)
 	}
 }

@@ -16,9 +16,9 @@ func (o *nativeRun) enter(t *task) {
 
 func (o *nativeRun) leave(t *task, ret int64) {
 	switch {
-	case interrupted(ret):
-		t.interrupt()
-	case ret == -eINTR || o.n.Then == nil:
+	case interrupted(ret) || ret == -eINTR:
+		t.interrupt(restartCode(ret))
+	case o.n.Then == nil:
 		t.finish(ret)
 	default:
 		t.begin(o.n.Then(t, ret))

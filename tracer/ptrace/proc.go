@@ -165,6 +165,19 @@ func taskName(tid int) string {
 	return string(bytes.TrimRight(b, "\n"))
 }
 
+// caught are the signals (bit n-1 for signal n) that task tid has handlers for.
+func caught(tid int) uint64 {
+	var path pathBuffer
+	var buf [2048]byte
+	b, _ := path.task(tid, "/status").read(buf[:])
+	_, b, ok := bytes.Cut(b, []byte("\nSigCgt:\t"))
+	if !ok || len(b) < 16 {
+		return 0
+	}
+	v, _ := strconv.ParseUint(string(b[:16]), 16, 64)
+	return v
+}
+
 // innermostPID is the number of task tid's process in its own pid namespace.
 func innermostPID(tid int) int {
 	var path pathBuffer

@@ -46,10 +46,10 @@ func (o *receiveRun) enter(t *task) {
 }
 
 func (o *receiveRun) leave(t *task, ret int64) {
-	if interrupted(ret) {
+	if interrupted(ret) || ret == -eINTR {
 		t.giveBack()
 		o.leaveGate(t)
-		t.interrupt()
+		t.interrupt(restartCode(ret))
 		return
 	}
 	flags, fd := 0, int32(-1)

@@ -65,12 +65,12 @@ func (r *regs) setSkipped(ret int64) {
 // orig_rax the kernel takes no return value for a request to restart.
 func (r *regs) setReturned(ret int64) { r.setSkipped(ret) }
 
-// setInterrupted ends the call at a syscall-exit-stop as interrupted by a
-// signal: the kernel makes that EINTR or a restart (arch/x86/kernel/signal.c,
+// setInterrupted ends the call at a syscall-exit-stop with one of the kernel's
+// restart codes: when a signal was delivered it makes that EINTR or a restart (arch/x86/kernel/signal.c,
 // handle_signal).
-func (r *regs) setInterrupted(nr int) {
+func (r *regs) setInterrupted(nr int, code int64) {
 	r.Orig_rax = uint64(nr)
-	r.Rax = negative(eRestartSys)
+	r.Rax = uint64(-code)
 }
 
 // setAgain makes the task run the system-call instruction anew.

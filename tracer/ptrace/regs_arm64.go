@@ -81,11 +81,11 @@ func (r *regs) setSkipped(ret int64) {
 // kernel takes no return value for a request to restart.
 func (r *regs) setReturned(ret int64) { r.setSkipped(ret) }
 
-// setInterrupted ends the call at a syscall-exit-stop as interrupted by a
-// signal: the kernel makes that EINTR or a restart with the first argument
+// setInterrupted ends the call at a syscall-exit-stop with one of the kernel's
+// restart codes: when a signal was delivered it makes that EINTR or a restart with the first argument
 // that the program gave (arch/arm64/kernel/signal.c, do_signal).
-func (r *regs) setInterrupted(nr int) {
-	r.Regs[0] = negative(eRestartSys)
+func (r *regs) setInterrupted(nr int, code int64) {
+	r.Regs[0] = uint64(-code)
 	r.call, r.setNext = int32(nr), true
 }
 

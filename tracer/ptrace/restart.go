@@ -5,16 +5,23 @@ import "golang.org/x/sys/unix"
 // The kernel's own errnos of an interrupted call, <linux/errno.h>. A program
 // never sees them, a tracer does at the syscall-exit-stop.
 const (
-	eRestartSys     = 512 // EINTR, or a restart under SA_RESTART
-	eRestartNoIntr  = 513 // always a restart
-	eRestartNoHand  = 514 // a restart unless a handler runs
-	eRestartBlock   = 516 // a restart by restart_syscall(2) unless a handler runs
-	lastRestartCode = eRestartBlock
+	eRestartSys    = 512 // a restart, but EINTR if a handler without SA_RESTART runs
+	eRestartNoHand = 514 // a restart, but EINTR if a handler runs
+	eRestartBlock  = 516 // as eRestartNoHand, by way of restart_syscall(2)
+
+	eINTR = int64(unix.EINTR)
 )
 
-func negative(errno int64) uint64 { return uint64(-errno) }
-
 // interrupted says that ret is a request to restart the call.
-func interrupted(ret int64) bool { return -ret >= eRestartSys && -ret <= lastRestartCode }
+func interrupted(ret int64) bool { return -ret >= eRestartSys && -ret <= eRestartBlock }
 
-const eINTR = int64(unix.EINTR)
+// How an operation that a signal interrupted is to end. A traced task wakes
+// for signals too that it ignores, which Linux does not even queue for an
+// untraced one: so EINTR must be left to the kernel, which knows whether a
+// handler runs.
+func restartCode(ret int64) int64 {
+	if ret == -eINTR {
+		return eRestartNoHand // socket(7): no restart under SO_RCVTIMEO
+	}
+	return eRestartSys
+}

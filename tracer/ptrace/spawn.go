@@ -2,6 +2,7 @@ package ptrace
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"syscall"
 	"unsafe"
@@ -44,6 +45,9 @@ type stub struct {
 // in execve(2) itself is an *ExecError. A signal may end the stub before the
 // program runs; then Run returns that.
 func (e *Engine) Spawn(p Program) error {
+	if hasChildren() {
+		return errors.New("the thread that traces has children of its own: they must be started by another")
+	}
 	ours, theirs, err := newPair()
 	if err != nil {
 		return err

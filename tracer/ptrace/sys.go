@@ -65,3 +65,9 @@ func wait4(tid int, ws *unix.WaitStatus, flags int) (int, unix.Errno) {
 
 // wNoThread is __WNOTHREAD of <linux/wait.h>.
 const wNoThread = 0x20000000
+
+// hasChildren says whether this thread has children, whose ends Run would
+// take for tasks', and wait for.
+func hasChildren() bool {
+	return unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|wNoThread, nil) != unix.ECHILD
+}

@@ -62,6 +62,7 @@ type task struct {
 	receive   receiveRun
 	install   installRun
 	scratch   scratch
+	timed     timedWait
 	masked    bool   // all signals are blocked, see chain
 	keepMask  uint64 // the program's mask meanwhile
 	listening bool   // in a group-stop
@@ -198,11 +199,11 @@ func (t *task) finish(ret int64) {
 	t.release()
 }
 
-// interrupt ends the trapped call as one that a signal interrupted.
-// Precondition: syscall-exit-stop.
-func (t *task) interrupt() {
+// interrupt ends the trapped call as one that a signal interrupted, with one
+// of the kernel's restart codes. Precondition: syscall-exit-stop.
+func (t *task) interrupt(code int64) {
 	t.work = t.saved
-	t.work.setInterrupted(t.call.NR)
+	t.work.setInterrupted(t.call.NR, code)
 	t.release()
 }
 

@@ -28,8 +28,9 @@ func (o *waitRun) enter(t *task) {
 	binary.LittleEndian.PutUint16(b[4:], uint16(o.w.Events))
 	args := [6]uint64{addr, 1, 0, 0, sigsetLen, 0}
 	if o.w.Timeout >= 0 {
-		binary.LittleEndian.PutUint64(b[8:], uint64(o.w.Timeout/time.Second))
-		binary.LittleEndian.PutUint64(b[16:], uint64(o.w.Timeout%time.Second))
+		left := t.timed.begin(t, o.w.Timeout)
+		binary.LittleEndian.PutUint64(b[8:], uint64(left/time.Second))
+		binary.LittleEndian.PutUint64(b[16:], uint64(left%time.Second))
 		args[2] = addr + pollFDLen
 	}
 	if e := t.fill(b[:]); e != 0 {
@@ -49,12 +50,12 @@ func (o *waitRun) leave(t *task, ret int64) {
 	t.giveBack()
 	switch {
 	case interrupted(ret), ret == -eINTR:
-		// socket(7): a call under SO_RCVTIMEO or SO_SNDTIMEO is not restarted.
-		if o.w.Timeout >= 0 {
-			t.finish(-eINTR)
-		} else {
-			t.interrupt()
+		if o.w.Timeout < 0 {
+			t.interrupt(eRestartSys)
+			return
 		}
+		t.timed.suspend(t)
+		t.interrupt(eRestartNoHand)
 	case ret < 0:
 		t.finish(ret)
 	case binary.LittleEndian.Uint16(b[6:])&unix.POLLNVAL != 0:
@@ -66,3 +67,32 @@ func (o *waitRun) leave(t *task, ret int64) {
 }
 
 func (o *waitRun) drop(*task) {}
+
+// timedWait remembers the deadline of a wait that was interrupted, for the
+// case that the kernel restarts the call: one that wakes often for signals
+// that it ignores would never time out.
+type timedWait struct {
+	deadline  time.Time
+	at        regs // the call
+	suspended bool // interrupted, and no handler has run since
+}
+
+// begin is the time left, of limit for a call that is new.
+func (w *timedWait) begin(t *task, limit time.Duration) time.Duration {
+	now := time.Now()
+	if !w.suspended || w.at != t.saved {
+		w.deadline = now.Add(limit)
+	}
+	w.suspended = false
+	return max(w.deadline.Sub(now), 0)
+}
+
+func (w *timedWait) suspend(t *task) { w.at, w.suspended = t.saved, true }
+
+// signalled notes the delivery of a signal: where a handler runs, the call
+// ends with EINTR, and the next one is new.
+func (w *timedWait) signalled(t *task, sig unix.Signal) {
+	if w.suspended && caught(t.tid)>>(uint(sig)-1)&1 != 0 {
+		w.suspended = false
+	}
+}

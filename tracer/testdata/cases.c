@@ -154,6 +154,27 @@ static void wait_timeout(void) {
 	alarm_in(30, 0);
 	CHECK(conn(fd) == -1 && errno == EINTR && handled == 1);
 }
+// Signals that are ignored do not interrupt, and do not prolong the timeout.
+static void wait_ignored(void) {
+	action(SIGALRM, SIG_IGN, 0);
+	int fd = sock();
+	order(fd, TIMEOUT, 200);
+	alarm_in(20, 20);
+	struct timespec a, b;
+	for (int i = 0; i < 2; i++) {
+		clock_gettime(CLOCK_MONOTONIC, &a);
+		CHECK(conn(fd) == -1 && errno == ETIMEDOUT);
+		clock_gettime(CLOCK_MONOTONIC, &b);
+		long ms = (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000;
+		CHECK(ms >= 195 && ms < 1500);
+	}
+	alarm_in(0, 0);
+	action(SIGCHLD, SIG_DFL, 0);
+	struct timeval tv = {0, 150000};
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv) == 0);
+	if (fork() == 0) usleep(30000), _exit(0);
+	CHECK(accept(fd, NULL, NULL) == -1 && errno == EAGAIN);
+}
 static void accept_eintr(void) {
 	action(SIGALRM, on_signal, 0);
 	int fd = sock();
@@ -640,7 +661,7 @@ static void show(int argc, char **argv, char **envp) {
 
 #define CASE(f) {#f, f}
 static struct { const char *name; void (*f)(void); } cases[] = {
-	CASE(basic), CASE(registers), CASE(wait_eintr), CASE(wait_restart), CASE(wait_timeout),
+	CASE(basic), CASE(registers), CASE(wait_eintr), CASE(wait_restart), CASE(wait_timeout), CASE(wait_ignored),
 	CASE(accept_eintr), CASE(accept_restart), CASE(gated), CASE(gate_crowd), CASE(gate_killed),
 	CASE(accept_fault), CASE(stop_cont), CASE(stop_self), CASE(handler_calls), CASE(long_jump),
 	CASE(alt_stack), CASE(storm), CASE(forks), CASE(basic_after_exec), CASE(exec_thread),
