@@ -48,7 +48,15 @@ var (
 func encoded() map[string][]byte {
 	cmsg, _ := AppendCmsg(nil, 64, Cmsg{Level: 1, Type: 2, Data: []byte{3, 4, 5}})
 	inet6 := Sockaddr{Family: unix.AF_INET6, Addr: netip.AddrPortFrom(v6, 0x1234), Scope: 7}
+	var ifreqFlags Ifreq
+	ifreqFlags.SetName("eth0")
+	binary.NativeEndian.PutUint16(ifreqFlags.Data(), 0x1043)
+	var constants []byte
+	for _, v := range []int32{TCPIOptTimestamps, TCPIOptSACK, TCPIOptWScale, TCPIOptECN, TCPIOptECNSeen, TCPIOptSynData} {
+		constants = append(constants, IntBytes(v)...)
+	}
 	return map[string][]byte{
+		"constants":    constants,
 		"sockaddr_in":  Sockaddr{Family: unix.AF_INET, Addr: netip.AddrPortFrom(v4, 0x1234)}.Bytes(),
 		"sockaddr_in6": inet6.Bytes(),
 		"sockaddr_nl":  Sockaddr{Family: unix.AF_NETLINK, PortID: 0x11223344, Groups: 0x55667788}.Bytes(),
@@ -68,7 +76,9 @@ func encoded() map[string][]byte {
 			BytesWith(unix.AF_INET6, v6, 9),
 		"sockaddr_ll": SockaddrLL{Protocol: 0x0806, NIC: 2, HardwareType: 3, PacketType: 4,
 			Addr: []byte{2, 3, 4, 5, 6, 7}}.Bytes(),
-		"pollfd": PollFD{1, 2, 3}.Bytes(),
+		"pollfd":      PollFD{1, 2, 3}.Bytes(),
+		"ifconf":      Ifconf{Len: 80, Buf: 0x1122334455667788}.Bytes(),
+		"ifreq_flags": ifreqFlags[:],
 	}
 }
 

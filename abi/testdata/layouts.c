@@ -242,8 +242,17 @@ static void tcp(void)
 	print("tcp_info", &i, offsetof(struct tcp_info, tcpi_snd_wnd) + 4);
 }
 
+static void constants(void)
+{
+	int constants[] = { TCPI_OPT_TIMESTAMPS, TCPI_OPT_SACK, TCPI_OPT_WSCALE, TCPI_OPT_ECN, TCPI_OPT_ECN_SEEN,
+			    TCPI_OPT_SYN_DATA };
+
+	PRINT(constants);
+}
+
 int main(void)
 {
+	constants();
 	addresses();
 	messages();
 	options();
