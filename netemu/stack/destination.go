@@ -30,6 +30,11 @@ func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
 	if ip.Is4In6() && e.ep.SocketOptions().GetV6Only() {
 		return unix.ENETUNREACH
 	}
+	if e.kind != kindTCP && e.family == Inet6 && ip.IsValid() && !ip.Is4In6() && !ip.IsUnspecified() {
+		if local, err := e.ep.GetLocalAddress(); err == nil && toAddr(local.Addr).Is4() {
+			return unix.EAFNOSUPPORT // udpv6_sendmsg of a socket bound to a v4-mapped address
+		}
+	}
 	broadcast := e.s.isBroadcast(ip.Unmap())
 	if e.kind == kindTCP && (broadcast || ip.Unmap().IsMulticast()) {
 		return unix.ENETUNREACH

@@ -37,6 +37,7 @@ type Endpoint struct {
 	peer     Addr          // raw: connected to; netstack does not tell
 	flags    [numBool]bool // options that only say what to report
 	mtuDisc  int           // IP_MTU_DISCOVER, for local EMSGSIZE
+	set      settings      // TCP: what was set, for Accept
 	shut     Events        // what Shutdown makes poll tell of UDP and raw
 	reported bool          // a failed TCP connection's error has been told
 	synCount int           // TCP_SYNCNT, 0 the default
@@ -170,8 +171,17 @@ func (e *Endpoint) Disconnect() unix.Errno {
 	return errno(e.ep.Disconnect())
 }
 
-// Listen is listen(2).
-func (e *Endpoint) Listen(backlog int) unix.Errno { return errno(e.ep.Listen(backlog)) }
+// maxBacklog is net.core.somaxconn.
+const maxBacklog = 4096
+
+// Listen is listen(2). As on Linux one connection more than backlog may wait
+// (sk_acceptq_is_full), and a negative backlog is the largest one.
+func (e *Endpoint) Listen(backlog int) unix.Errno {
+	if backlog < 0 || backlog > maxBacklog {
+		backlog = maxBacklog
+	}
+	return errno(e.ep.Listen(backlog + 1))
+}
 
 // Accept is a non-blocking accept(2): EAGAIN when no connection waits.
 func (e *Endpoint) Accept() (*Endpoint, Addr, unix.Errno) {
@@ -180,7 +190,9 @@ func (e *Endpoint) Accept() (*Endpoint, Addr, unix.Errno) {
 	if err != nil {
 		return nil, Addr{}, errno(err)
 	}
-	return e.s.newEndpoint(ep, wq, kindTCP, e.family, e.proto), e.family.addr(peer), 0
+	child := e.s.newEndpoint(ep, wq, kindTCP, e.family, e.proto)
+	child.inherit(e)
+	return child, e.family.addr(peer), 0
 }
 
 // Local is getsockname(2). v4 addresses are v4-mapped on an Inet6 endpoint.

@@ -119,11 +119,13 @@ func (r *TCPRequest) Accept() (Conn, error) {
 	var c *conn
 	var err error
 	first := r.answer(func() {
-		if r.t.s.isClosed() {
+		// Counted here as well: the caller may be on a goroutine of its own.
+		if !r.t.s.addRequest() {
 			r.r.Complete(false)
 			err = fmt.Errorf("accept tcp %s from %s: %w", r.Dst, r.Src, net.ErrClosed)
 			return
 		}
+		defer r.t.s.requests.Done()
 		wq := new(waiter.Queue)
 		ep, terr := r.r.CreateEndpoint(wq)
 		r.r.Complete(false)

@@ -35,9 +35,18 @@ const (
 // SetInt sets an option as setsockopt(2) does: EINVAL out of range, ENOPROTOOPT
 // for an option of another protocol.
 func (e *Endpoint) SetInt(o IntOption, v int) unix.Errno {
-	if en := e.checkInt(o, v); en != 0 {
-		return en
+	en := e.checkInt(o, v)
+	if en == 0 {
+		en = e.setInt(o, v)
 	}
+	if en == 0 {
+		e.rememberInt(o, v)
+	}
+	return en
+}
+
+// setInt sets an option that the endpoint has to a value in range.
+func (e *Endpoint) setInt(o IntOption, v int) unix.Errno {
 	ops := e.ep.SocketOptions()
 	switch o {
 	case SendBuffer:

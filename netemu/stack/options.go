@@ -97,6 +97,7 @@ func (e *Endpoint) SetBool(o BoolOption, v bool) unix.Errno {
 			return unix.EINVAL
 		}
 		b.set(e.ep.SocketOptions(), v)
+		e.rememberBool(o, v)
 		return 0
 	}
 	e.mu.Lock()

@@ -78,24 +78,25 @@ func (s *Stack) Close() {
 	if wasClosed {
 		return
 	}
-	s.abortAll()
+	s.abortUntil(s.requests.Wait)
 	if s.link != nil {
 		s.link.Close()
 		s.link.Wait()
 	}
 	s.net.Close()
-	s.net.Wait()
+	s.abortUntil(s.net.Wait)
 }
 
-// abortInterval is how long abortAll waits before it looks again for an
-// endpoint that an Accept under way has made meanwhile.
+// abortInterval is how long abortUntil waits before it looks again for an
+// endpoint that an Accept or a Connect under way has made meanwhile.
 const abortInterval = 10 * time.Millisecond
 
-// abortAll aborts all endpoints until the goroutines of TCP requests have ended.
-func (s *Stack) abortAll() {
+// abortUntil aborts all endpoints until wait returns. Once is not enough: a
+// handshake that begins after it would be waited for until it times out.
+func (s *Stack) abortUntil(wait func()) {
 	done := make(chan struct{})
 	go func() {
-		s.requests.Wait()
+		wait()
 		close(done)
 	}()
 	tick := time.NewTicker(abortInterval)
@@ -110,13 +111,6 @@ func (s *Stack) abortAll() {
 		case <-tick.C:
 		}
 	}
-}
-
-// isClosed says whether Close was called.
-func (s *Stack) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
 }
 
 // addRequest counts a goroutine that Close waits for; false once closed.

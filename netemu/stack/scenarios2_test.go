@@ -1,0 +1,225 @@
+package stack
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func init() {
+	scenarios["tcp backlog"] = tcpBacklog
+	scenarios["tcp time-wait"] = tcpTimeWait
+	scenarios["tcp inherited options"] = tcpInherit
+	scenarios["tcp close listener"] = tcpCloseListener
+	scenarios["tcp connect in progress"] = tcpInProgress
+	scenarios["tcp shutdown kinds"] = tcpShutdowns
+	scenarios["udp demultiplexing"] = udpDemux
+	scenarios["udp v4 and v6"] = udpMixed
+}
+
+// settle gives what should not happen the time to happen.
+const settle = 300 * time.Millisecond
+
+// settled waits for a handshake that may never end.
+func settled(c sock) bool {
+	for end := time.Now().Add(settle); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if c.Readiness(unix.POLLOUT) == unix.POLLOUT {
+			return true
+		}
+	}
+	return false
+}
+
+func tcpBacklog(s *script) {
+	for _, backlog := range []int{0, 1, 3} {
+		l := s.tcp(Inet4)
+		s.say("bind", l.Bind(port("127.0.0.1", 0)))
+		s.say("listen", backlog, l.Listen(backlog))
+		a, _ := l.Local()
+		n := 0
+		for range backlog + 3 {
+			c := s.tcp(Inet4)
+			c.Connect(port("127.0.0.1", a.Port()))
+			if settled(c) {
+				n++
+			}
+		}
+		s.say("connected", n)
+		for n = 0; ; n++ {
+			k, en := l.AcceptSock()
+			if en != 0 {
+				break
+			}
+			s.keep(k)
+		}
+		s.say("accepted", n)
+	}
+}
+
+func tcpTimeWait(s *script) {
+	l := s.tcp(Inet4)
+	s.say("reuse", l.SetBool(ReuseAddr, true))
+	s.say("bind", l.Bind(port("127.0.0.1", 0)))
+	s.say("listen", l.Listen(1))
+	a, _ := l.Local()
+	to := port("127.0.0.1", a.Port())
+	c := s.tcp(Inet4)
+	s.connect(c, to)
+	s.poll("listener", l, unix.POLLIN)
+	k, en := l.AcceptSock()
+	s.say("accept", en)
+	k.Close() // the server is in TIME_WAIT once the client has closed
+	s.poll("client", c, unix.POLLIN)
+	c.Close()
+	l.Close()
+	time.Sleep(settle)
+	s.say("without reuse", s.tcp(Inet4).Bind(to))
+	r := s.tcp(Inet4)
+	s.say("reuse", r.SetBool(ReuseAddr, true))
+	s.say("with reuse", r.Bind(to))
+	s.say("listen", r.Listen(1))
+	c = s.tcp(Inet4)
+	s.connect(c, to)
+}
+
+func tcpInherit(s *script) {
+	l := s.tcp(Inet4)
+	s.say("bind", l.Bind(port("127.0.0.1", 0)))
+	for o, v := range map[IntOption]int{KeepIdle: 11, KeepInterval: 12, KeepCount: 3, TTL: 33, TOS: 0x10, UserTimeout: 4000} {
+		if en := l.SetInt(o, v); en != 0 {
+			s.say("set", o, en)
+		}
+	}
+	s.say("nodelay", l.SetBool(NoDelay, true))
+	s.say("listen", l.Listen(1))
+	a, _ := l.Local()
+	c := s.tcp(Inet4)
+	s.connect(c, port("127.0.0.1", a.Port()))
+	s.poll("listener", l, unix.POLLIN)
+	k, en := l.AcceptSock()
+	s.say("accept", en)
+	s.keep(k)
+	for _, o := range []IntOption{KeepIdle, KeepInterval, KeepCount, TTL, TOS, UserTimeout} {
+		v, en := k.GetInt(o)
+		s.say("inherited", o, v, en)
+	}
+}
+
+func tcpCloseListener(s *script) {
+	l := s.tcp(Inet4)
+	s.say("bind", l.Bind(port("127.0.0.1", 0)))
+	s.say("listen", l.Listen(5))
+	a, _ := l.Local()
+	c := s.tcp(Inet4)
+	s.connect(c, port("127.0.0.1", a.Port()))
+	l.Close() // with a connection that nobody accepted
+	s.poll("client", c, unix.POLLIN)
+	_, en := c.Recv(1)
+	s.say("recv", en)
+	s.connect(s.tcp(Inet4), port("127.0.0.1", a.Port()))
+	s.say("bind again", s.tcp(Inet4).Bind(port("127.0.0.1", a.Port())))
+}
+
+func tcpInProgress(s *script) {
+	// Full backlogs do not answer, so that these handshakes hang.
+	l := s.tcp(Inet4)
+	s.say("bind", l.Bind(port("127.0.0.1", 0)))
+	s.say("listen", l.Listen(0))
+	a, _ := l.Local()
+	to := port("127.0.0.1", a.Port())
+	for range 4 {
+		b := s.tcp(Inet4)
+		b.Connect(to)
+		settled(b)
+	}
+	c := s.tcp(Inet4)
+	s.say("connect", c.Connect(to))
+	time.Sleep(settle)
+	s.say("readiness", c.Readiness(anyEvent))
+	s.say("connect again", c.Connect(to))
+	_, en := c.Recv(1)
+	s.say("recv", en)
+	_, en = c.SendTo([]byte("x"), nil)
+	s.say("send", en)
+	_, en = c.Remote()
+	s.say("getpeername", en)
+	s.local(c)
+	s.say("SO_ERROR", c.TakeError())
+}
+
+func tcpShutdowns(s *script) {
+	c, k := s.pair(Inet4, "127.0.0.1")
+	s.say("shutdown read", c.Shutdown(true, false))
+	s.poll("own", c, unix.POLLIN|unix.POLLRDHUP)
+	n, en := c.Recv(1)
+	s.say("recv", n, en)
+	n, en = c.SendTo([]byte("abc"), nil)
+	s.say("send", n, en)
+	s.poll("peer", k, unix.POLLIN)
+	n, en = k.Recv(8)
+	s.say("peer recv", n, en)
+	s.say("write too", c.Shutdown(false, true))
+	s.say("again", c.Shutdown(false, true))
+	s.poll("peer", k, unix.POLLIN|unix.POLLRDHUP)
+	s.say("peer both", k.Shutdown(true, true))
+	time.Sleep(settle)
+	_, en = k.Remote()
+	s.say("peer's getpeername", en)
+}
+
+func udpDemux(s *script) {
+	any4, one := s.udp(Inet4), s.udp(Inet4)
+	s.say("bind", any4.Bind(port("127.0.0.1", 6001)))
+	a, _ := any4.Local()
+	s.say("bind", one.Bind(port("127.0.0.1", 6002)))
+	b, _ := one.Local()
+	to := port("127.0.0.1", b.Port())
+	third := s.udp(Inet4)
+	s.connect(one, port("127.0.0.1", a.Port()))
+	n, en := third.SendTo([]byte("stranger"), &to)
+	s.say("stranger", n, en)
+	n, en = any4.SendTo([]byte("peer"), &to)
+	s.say("peer", n, en)
+	s.poll("connected", one, unix.POLLIN)
+	n, en = one.Recv(20)
+	s.say("recv", n, en)
+	time.Sleep(settle)
+	n, en = one.Recv(20)
+	s.say("recv", n, en)
+	s.say("disconnect", one.Disconnect())
+	s.local(one)
+	n, en = third.SendTo([]byte("stranger"), &to)
+	s.say("stranger", n, en)
+	s.poll("disconnected", one, unix.POLLIN)
+	n, en = one.Recv(20)
+	s.say("recv", n, en)
+}
+
+func udpMixed(s *script) {
+	k := s.udp(Inet6)
+	s.say("bind", k.Bind(port("::", 0)))
+	a, _ := k.Local()
+	c := s.udp(Inet4)
+	to := port("127.0.0.1", a.Port())
+	n, en := c.SendTo([]byte("four"), &to)
+	s.say("v4", n, en)
+	s.poll("dual", k, unix.POLLIN)
+	n, en = k.Recv(9)
+	s.say("recv", n, en)
+	ca, _ := c.Local()
+	back := port("::ffff:127.0.0.1", ca.Port())
+	n, en = k.SendTo([]byte("back"), &back)
+	s.say("mapped", n, en)
+	s.poll("v4", c, unix.POLLIN)
+	d := s.udp(Inet6)
+	s.say("bind v6", d.Bind(port("::1", 0)))
+	n, en = d.SendTo([]byte("x"), &back)
+	s.say("mapped from a v6 address", n, en)
+	e := s.udp(Inet6)
+	s.say("bind mapped", e.Bind(port("::ffff:127.0.0.1", 0)))
+	six := port("::1", a.Port())
+	n, en = e.SendTo([]byte("x"), &six)
+	s.say("v6 from a mapped address", n, en)
+	s.say("connect v6 from a mapped address", e.Connect(six))
+	s.say("connect mapped from a v6 address", d.Connect(back))
+}
