@@ -5,9 +5,11 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"netbox/netemu/stack"
 	"netbox/netemu/surrogate"
 )
 
@@ -45,8 +47,7 @@ func (s *stream) outbound() {
 	}
 }
 
-// write hands data to netstack, waiting for room. Failures are inbound's to
-// report: it sees the same.
+// write hands data to netstack, waiting for room.
 func (s *stream) write(data []byte) {
 	ep := s.endpoint()
 	for len(data) > 0 {
@@ -61,6 +62,7 @@ func (s *stream) write(data []byte) {
 				return
 			}
 		default:
+			s.failed(errno)
 			return
 		}
 	}
@@ -118,6 +120,18 @@ func (s *stream) inbound() {
 			return
 		case n == 0:
 			s.readEnded()
+			s.watchReset()
+			return
+		}
+	}
+}
+
+// watchReset waits, after the peer's FIN, for a reset: the answer to bytes that
+// the task goes on sending.
+func (s *stream) watchReset() {
+	for s.await(s.readable) {
+		if errno := s.endpoint().TakeError(); errno != 0 {
+			s.failed(errno)
 			return
 		}
 	}
@@ -134,6 +148,7 @@ func (s *stream) await(ch chan struct{}) bool {
 
 // established waits for the handshake and tells the task how it ended.
 func (s *stream) established() bool {
+	giveUp := s.userTimeout()
 	for {
 		s.mu.Lock()
 		if s.state != connecting {
@@ -159,10 +174,27 @@ func (s *stream) established() bool {
 			return true
 		}
 		s.mu.Unlock()
-		if !s.await(s.writable) {
+		select {
+		case <-s.writable:
+		case <-s.done:
+			return false
+		case <-giveUp:
+			s.mu.Lock()
+			s.failedConnect = true
+			s.endLocked(unix.ETIMEDOUT, true)
+			s.mu.Unlock()
 			return false
 		}
 	}
+}
+
+// userTimeout fires when TCP_USER_TIMEOUT, set before connect(2), is over: it
+// limits the handshake too (tcp_retransmit_timer), which netstack leaves out.
+func (s *stream) userTimeout() <-chan time.Time {
+	if ms, errno := s.endpoint().GetInt(stack.UserTimeout); errno == 0 && ms > 0 {
+		return time.After(time.Duration(ms) * time.Millisecond)
+	}
+	return nil
 }
 
 // readEnded passes on the peer's FIN.

@@ -25,6 +25,8 @@ type socket interface {
 	// what they need of it depends on the kind.
 	send(t trap.Task, c trap.Call) trap.Verdict
 	receive(t trap.Task, c trap.Call) trap.Verdict
+	// takeError is SO_ERROR; shown says that the surrogate still had an error.
+	takeError(shown bool) unix.Errno
 	// endpoint is the netstack endpoint for options, nil if there is none.
 	endpoint() *stack.Endpoint
 	// stack is the stack that the socket lives on.

@@ -1,6 +1,7 @@
 package netemu
 
 import (
+	"bytes"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -81,6 +82,9 @@ func (e *Emulator) getsockopt(t trap.Task, c trap.Call) trap.Verdict {
 		return e.getError(t, c, s, int(length))
 	}
 	row, ok := e.option(t, s, c)
+	if !ok && !levels[c.Int32(1)] {
+		return trap.Fail(unix.EOPNOTSUPP)
+	}
 	if !ok || row.get == nil {
 		return trap.Fail(unix.ENOPROTOOPT)
 	}
@@ -101,22 +105,24 @@ func writeOption(t trap.Task, c trap.Call, value []byte, length int) unix.Errno 
 	return writeInt32(t, c.Pointer(4), int32(len(value)))
 }
 
-// getError is SO_ERROR. A datagram surrogate carries the error as well: the
-// kernel's own getsockopt takes it off, and what it wrote is corrected.
+// getError is SO_ERROR. A surrogate that shows an error has it itself, until a
+// native call has told it: the kernel's own getsockopt takes it off, and what
+// that wrote is corrected.
 func (e *Emulator) getError(t trap.Task, c trap.Call, s socket, length int) trap.Verdict {
-	switch s := s.(type) {
-	case *stream:
-		return trap.Fail(writeOption(t, c, abi.IntBytes(int32(s.takeError())), length))
-	case *datagram:
-		s.pull()
-		return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {
-			if ret < 0 {
-				return passOn(t, ret)
-			}
-			return trap.Fail(writeOption(t, c, abi.IntBytes(int32(s.takeError(true))), length))
-		})
+	if d, ok := s.(*datagram); ok {
+		d.pull()
 	}
-	return trap.Fail(unix.ENOPROTOOPT)
+	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {
+		if ret < 0 {
+			return passOn(t, ret)
+		}
+		shown := make([]byte, min(length, abi.SizeofInt))
+		if errno := t.ReadMemory(c.Pointer(3), shown); errno != 0 {
+			return trap.Fail(errno)
+		}
+		errno := s.takeError(bytes.ContainsFunc(shown, func(r rune) bool { return r != 0 }))
+		return trap.Fail(writeOption(t, c, abi.IntBytes(int32(errno)), length))
+	})
 }
 
 // option finds the row for the call, and counts what has none.

@@ -21,7 +21,7 @@ var ipv6Options = map[int32]option{
 	unix.IPV6_DROP_MEMBERSHIP:  membership("IPV6_DROP_MEMBERSHIP", abi.ParseIPv6Mreq, leave),
 	unix.MCAST_JOIN_GROUP:      membership("MCAST_JOIN_GROUP", abi.ParseGroupReq, join),
 	unix.MCAST_LEAVE_GROUP:     membership("MCAST_LEAVE_GROUP", abi.ParseGroupReq, leave),
-	unix.IPV6_MULTICAST_ALL:    remembered("IPV6_MULTICAST_ALL", "groups are told apart by membership", 1),
+	unix.IPV6_MULTICAST_ALL:    rememberedFlag("IPV6_MULTICAST_ALL", "groups are told apart by membership", 1),
 	unix.IPV6_TCLASS:           number("IPV6_TCLASS", stack.TClass, -1, 255),
 	unix.IPV6_RECVPKTINFO:      want("IPV6_RECVPKTINFO", func(w *wanted) *bool { return &w.pktInfo6 }, stack.ReceivePktInfo6),
 	unix.IPV6_RECVHOPLIMIT:     want("IPV6_RECVHOPLIMIT", func(w *wanted) *bool { return &w.hopLimit }, stack.ReceiveHopLimit),
@@ -30,8 +30,8 @@ var ipv6Options = map[int32]option{
 	unix.IPV6_MTU_DISCOVER:     remembered("IPV6_MTU_DISCOVER", "the path's MTU is the link's", unix.IPV6_PMTUDISC_WANT),
 	unix.IPV6_MTU:              {name: "IPV6_MTU", set: setMTU6, get: getMTU, partial: "setting it changes nothing"},
 	unix.IPV6_CHECKSUM:         number("IPV6_CHECKSUM", stack.IPv6Checksum, -1, 65535),
-	unix.IPV6_FREEBIND:         remembered("IPV6_FREEBIND", "only local addresses can be bound", 0),
-	unix.IPV6_AUTOFLOWLABEL:    remembered("IPV6_AUTOFLOWLABEL", "flow labels are netstack's", 1),
+	unix.IPV6_FREEBIND:         rememberedFlag("IPV6_FREEBIND", "only local addresses can be bound", 0),
+	unix.IPV6_AUTOFLOWLABEL:    rememberedFlag("IPV6_AUTOFLOWLABEL", "flow labels are netstack's", 1),
 	unix.IPV6_ADDR_PREFERENCES: remembered("IPV6_ADDR_PREFERENCES", "there is one address", 0),
 }
 

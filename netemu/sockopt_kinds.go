@@ -88,6 +88,20 @@ func remembered(name, partial string, initial int32) option {
 	}
 }
 
+// rememberedFlag is the same for an option that is on or off.
+func rememberedFlag(name, partial string, initial int32) option {
+	row := remembered(name, partial, initial)
+	set := row.set
+	row.set = func(s socket, value []byte) unix.Errno {
+		v, errno := abi.ParseIntOrByte(value)
+		if errno != 0 {
+			return errno
+		}
+		return set(s, intBool(v != 0))
+	}
+	return row
+}
+
 // want is an option that asks for control messages with received datagrams;
 // netstack is told as well, if it has to look.
 func want(name string, field func(*wanted) *bool, o ...stack.BoolOption) option {

@@ -13,12 +13,17 @@ import (
 // table a level.
 var options = map[optionKey]option{}
 
+// levels are the levels that have a table. Others are EOPNOTSUPP to read
+// (do_ip_getsockopt) and ENOPROTOOPT to set.
+var levels = map[int32]bool{}
+
 func init() {
 	for level, table := range map[int32]map[int32]option{
 		unix.SOL_SOCKET: socketOptions, unix.SOL_TCP: tcpOptions, unix.SOL_IP: ipOptions,
 		unix.SOL_IPV6: ipv6Options, unix.SOL_RAW: rawOptions, unix.SOL_ICMPV6: icmpv6Options,
 		unix.SOL_UDP: udpOptions,
 	} {
+		levels[level] = true
 		for name, row := range table {
 			options[optionKey{level, name}] = row
 		}
@@ -48,14 +53,14 @@ var socketOptions = map[int32]option{
 	unix.SO_BINDTOIFINDEX:    number("SO_BINDTOIFINDEX", stack.BindToDevice, 0, 1<<31-1),
 	unix.SO_PRIORITY:         remembered("SO_PRIORITY", "no queueing discipline looks at it", 0),
 	unix.SO_MARK:             remembered("SO_MARK", "no rule looks at it", 0),
-	unix.SO_DONTROUTE:        remembered("SO_DONTROUTE", "all destinations are routed alike", 0),
-	unix.SO_OOBINLINE:        remembered("SO_OOBINLINE", "there is no urgent data", 0),
+	unix.SO_DONTROUTE:        rememberedFlag("SO_DONTROUTE", "all destinations are routed alike", 0),
+	unix.SO_OOBINLINE:        rememberedFlag("SO_OOBINLINE", "there is no urgent data", 0),
 	unix.SO_RCVLOWAT:         remembered("SO_RCVLOWAT", "poll(2) tells any byte", 1),
 	unix.SO_SNDLOWAT:         {name: "SO_SNDLOWAT", get: func(socket, int) ([]byte, unix.Errno) { return abi.IntBytes(1), 0 }},
-	unix.SO_NO_CHECK:         remembered("SO_NO_CHECK", "checksums are always sent", 0),
-	unix.SO_SELECT_ERR_QUEUE: remembered("SO_SELECT_ERR_QUEUE", "", 0),
+	unix.SO_NO_CHECK:         rememberedFlag("SO_NO_CHECK", "checksums are always sent", 0),
+	unix.SO_SELECT_ERR_QUEUE: rememberedFlag("SO_SELECT_ERR_QUEUE", "", 0),
 	unix.SO_BUSY_POLL:        remembered("SO_BUSY_POLL", "no device is polled", 0),
-	unix.SO_RXQ_OVFL:         remembered("SO_RXQ_OVFL", "drops are not told", 0),
+	unix.SO_RXQ_OVFL:         rememberedFlag("SO_RXQ_OVFL", "drops are not told", 0),
 	unix.SO_INCOMING_CPU:     remembered("SO_INCOMING_CPU", "", -1),
 	unix.SO_INCOMING_NAPI_ID: fixed("SO_INCOMING_NAPI_ID", func(socket) int { return 0 }),
 }

@@ -209,12 +209,31 @@ func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 	if state == fresh || state == listening {
 		return trap.Fail(unix.EPIPE)
 	}
-	if c.NR != unix.SYS_SENDTO {
+	switch c.NR {
+	case unix.SYS_SENDMSG:
+		return runNameless(t, c.Pointer(1))
+	case unix.SYS_SENDMMSG:
 		return trap.Run()
 	}
 	args := c.Args
 	args[4], args[5] = 0, 0
 	return trap.RunThen(&args, passOn)
+}
+
+// runNameless lets the kernel run a sendmsg(2) whose header is at addr; a name
+// in it is hidden meanwhile, since an AF_UNIX stream would refuse it (EISCONN).
+func runNameless(t trap.Task, addr uint64) trap.Verdict {
+	h, errno := copyMsghdr(t, addr)
+	if errno != 0 || h.Name == 0 || h.NameLen == 0 {
+		return trap.Run()
+	}
+	if errno := writeInt32(t, addr+abi.OffsetMsghdrNameLen, 0); errno != 0 {
+		return trap.Fail(errno)
+	}
+	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {
+		writeInt32(t, addr+abi.OffsetMsghdrNameLen, int32(h.NameLen))
+		return passOn(t, ret)
+	})
 }
 
 // passOn ends a call with what the kernel returned.
@@ -246,11 +265,15 @@ func (s *stream) receive(_ trap.Task, c trap.Call) trap.Verdict {
 	return trap.Run()
 }
 
-// takeError is SO_ERROR.
-func (s *stream) takeError() unix.Errno {
+// takeError is SO_ERROR; shown says that the surrogate still had an error to
+// tell, and no native call has told it.
+func (s *stream) takeError(shown bool) unix.Errno {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	errno := s.soError
 	s.soError = 0
+	if !shown {
+		return 0
+	}
 	return errno
 }

@@ -15,7 +15,7 @@ func (s *stream) connect(t trap.Task, fd int32, sa abi.Sockaddr) trap.Verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sa.Family == unix.AF_UNSPEC {
-		return s.disconnectLocked(fd)
+		return s.disconnectLocked(t, fd)
 	}
 	if int(sa.Family) != s.idn.family {
 		return trap.Fail(unix.EINVAL)
@@ -73,7 +73,7 @@ func (s *stream) waitLocked(t trap.Task, fd int32, busy unix.Errno) trap.Verdict
 		defer s.mu.Unlock()
 		if s.state == connecting {
 			if !ready {
-				return trap.Fail(unix.EINPROGRESS)
+				return trap.Fail(busy)
 			}
 			return w.Verdict()
 		}
@@ -98,20 +98,24 @@ func (s *stream) outcomeLocked() unix.Errno {
 }
 
 // disconnectLocked is connect(AF_UNSPEC): the socket becomes a fresh one.
-func (s *stream) disconnectLocked(fd int32) trap.Verdict {
+func (s *stream) disconnectLocked(t trap.Task, fd int32) trap.Verdict {
 	if s.state == fresh {
 		return trap.Done(0)
 	}
 	if s.state != over {
 		s.endLocked(0, true)
 	}
-	return s.renewLocked(nil, fd, nil)
+	return s.renewLocked(t, fd, nil)
 }
 
 // renewLocked puts a new socket in the place of one whose surrogate has ended,
 // in the calling process only, and connects it to sa if there is one. Options
 // are netstack's defaults again.
-func (s *stream) renewLocked(_ trap.Task, fd int32, sa *abi.Sockaddr) trap.Verdict {
+func (s *stream) renewLocked(t trap.Task, fd int32, sa *abi.Sockaddr) trap.Verdict {
+	flags, errno := t.StatusFlags(fd)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
 	family := stack.Inet4
 	if s.idn.family == unix.AF_INET6 {
 		family = stack.Inet6
@@ -120,7 +124,7 @@ func (s *stream) renewLocked(_ trap.Task, fd int32, sa *abi.Sockaddr) trap.Verdi
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	sur, pair, err := surrogate.NewConnecting(false)
+	sur, pair, err := surrogate.NewConnecting(flags&unix.O_NONBLOCK != 0)
 	if err != nil {
 		ep.Close()
 		return trap.Fail(surrogateErrno(err))
@@ -130,7 +134,7 @@ func (s *stream) renewLocked(_ trap.Task, fd int32, sa *abi.Sockaddr) trap.Verdi
 	n := s.e.prepareStream(id, ep, sur)
 	n.sendTimeout = s.sendTimeout
 	n.start()
-	i := &trap.Install{File: pair.T, At: fd, Failed: func(unix.Errno) { n.close() }}
+	i := &trap.Install{File: pair.T, At: fd, CloseOnExec: flags&unix.O_CLOEXEC != 0, Failed: func(unix.Errno) { n.close() }}
 	i.Then = func(t trap.Task, fd int32) trap.Verdict {
 		if sa == nil {
 			return trap.Done(0)

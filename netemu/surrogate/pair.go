@@ -9,8 +9,8 @@
 //
 // Stream surrogates (SOCK_STREAM) are held "connecting" by a filler: bytes that
 // T itself has sent and S has not read, so many that T polls not writable.
-// Reading them makes T writable, with an edge for epoll. From then on at least
-// one byte that T has sent is always left unread in S's queue (the ghost):
+// Reading them makes T writable, with an edge for epoll. From then on one byte
+// that T has sent is left unread in S's queue (the ghost), but in bulk:
 // closing S then gives T ECONNRESET, which is how a TCP reset reaches a native
 // read(2) (unix_release_sock in net/unix/af_unix.c); with the ghost read first
 // T sees an orderly end. S hangs up when every copy of T is closed, and shows

@@ -32,6 +32,9 @@ type Stream struct {
 	// data or were delivered already: the filler, later exactly one.
 	ghost  int
 	opened bool
+	// partial says that the head of the queue was cut off by a read: what is
+	// left of it may be the end of an skb of any size.
+	partial bool
 }
 
 // ErrReset ends [Stream.Next] when T was closed with unread data.
@@ -159,22 +162,37 @@ func (s *Stream) take(fd int, buf []byte) (data []byte, done bool, err error) {
 	return nil, false, nil
 }
 
+// maxGhostQueue is the most that may be queued for a ghost to be left. The
+// ghost's whole skb stays charged to T, which must still poll writable: a quarter
+// of its send buffer (53248 at the default net.core.wmem_default). What write(2)
+// makes is at most 48 KiB with its overhead; splice(2) and sendfile(2) make more.
+const maxGhostQueue = 48 << 10
+
 // consume reads what fits into buf but leaves the last byte queued, having
-// looked at it: the new ghost.
+// looked at it: the new ghost. In a stream of bulk data it leaves none; if that
+// connection is reset, there is data unread anyway.
 func (s *Stream) consume(fd int, buf []byte, queued int) ([]byte, error) {
+	keep := 0
+	if queued <= min(maxGhostQueue, len(buf)) && !s.partial {
+		keep = 1
+	}
+	s.partial = queued > len(buf)
 	n := 0
 	var err error
-	if k := min(queued, len(buf)) - 1; k > 0 {
+	if k := min(queued, len(buf)) - keep; k > 0 {
 		if n, err = recv(fd, buf[:k], 0); err != nil {
 			return nil, err
 		}
 	}
+	old := s.ghost
+	s.ghost = keep
+	if keep == 0 {
+		return buf[min(old, n):n], nil
+	}
 	if _, err = recv(fd, buf[n:n+1], unix.MSG_PEEK); err != nil {
 		return nil, err
 	}
-	data := buf[s.ghost : n+1]
-	s.ghost = 1
-	return data, nil
+	return buf[old : n+1], nil
 }
 
 func recv(fd int, p []byte, flags int) (int, error) {
@@ -245,7 +263,7 @@ func (s *Stream) Close() {
 }
 
 // Reset ends the surrogate with an error: T reads what is queued, then gets
-// ECONNRESET once, then an end of file.
+// ECONNRESET once, then an end of file. Without a ghost it is an end of file.
 func (s *Stream) Reset() { s.f.Close() }
 
 func (s *Stream) control(f func(fd int)) {
