@@ -17,11 +17,6 @@ func fails(errno unix.Errno) func(*call) unix.Errno {
 	return func(*call) unix.Errno { return errno }
 }
 
-// gets is the handler of a request that reads something of an interface.
-func gets(read func(*call) unix.Errno) func(*call) unix.Errno {
-	return func(c *call) unix.Errno { return c.device(read) }
-}
-
 // refused are the requests that need CAP_NET_ADMIN, by the sockets that know
 // them.
 var refused = map[kind][]uint32{
@@ -40,6 +35,31 @@ var refused = map[kind][]uint32{
 	unixSocket: {siocUnixFile},
 }
 
+// gets are the requests that read something of an interface, by the sockets
+// that know them.
+var gets = map[kind]map[uint32]func(*call) unix.Errno{
+	anyKind: {
+		unix.SIOCGIFINDEX:           getIndex,
+		unix.SIOCGIFFLAGS:           getFlags,
+		unix.SIOCGIFMETRIC:          getMetric,
+		unix.SIOCGIFMTU:             getMTU,
+		unix.SIOCGIFHWADDR:          getHardwareAddr,
+		unix.SIOCGIFTXQLEN:          getTxQueueLen,
+		unix.SIOCGIFMAP:             getMap,
+		unix.SIOCGIFSLAVE:           fails(unix.EINVAL),
+		unix.SIOCGHWTSTAMP:          fails(unix.EOPNOTSUPP),
+		unix.SIOCWANDEV:             fails(unix.EOPNOTSUPP),
+		unix.SIOCBONDSLAVEINFOQUERY: fails(unix.EOPNOTSUPP),
+		unix.SIOCBONDINFOQUERY:      fails(unix.EOPNOTSUPP),
+	},
+	inet: {
+		unix.SIOCGIFADDR:    getAddr,
+		unix.SIOCGIFDSTADDR: getAddr,
+		unix.SIOCGIFBRDADDR: getBroadcast,
+		unix.SIOCGIFNETMASK: getNetmask,
+	},
+}
+
 // table has the requests of <linux/sockios.h>.
 var table = buildTable()
 
@@ -53,8 +73,8 @@ func buildTable() map[uint32][]row {
 		unix.SIOCRTMSG:        {{inet, fails(unix.EINVAL)}},
 		unix.SIOCGIFNAME:      {{anyKind, func(c *call) unix.Errno { return c.edit(getName) }}},
 		unix.SIOCGIFCONF:      {{anyKind, getConf}},
-		unix.SIOCGIFSLAVE:     {{anyKind, gets(fails(unix.EINVAL))}},
 		unix.SIOCETHTOOL:      {{anyKind, ethtool}},
+		unix.SIOCGARP:         {{inet, getARP}},
 		unix.SIOCSIFPFLAGS:    {{inet, fails(unix.EINVAL)}},
 		unix.SIOCGIFPFLAGS:    {{inet, fails(unix.EINVAL)}},
 		unix.SIOCSIFDSTADDR:   {{inet6, fails(unix.ENODEV)}}, // would make a tunnel
@@ -62,30 +82,11 @@ func buildTable() map[uint32][]row {
 		unix.SIOCSIFBR:        {{anyKind, fails(unix.EOPNOTSUPP)}},
 		unix.SIOCGIFVLAN:      {{anyKind, fails(unix.ENOPKG)}},
 		unix.SIOCSIFVLAN:      {{anyKind, fails(unix.ENOPKG)}},
-		unix.SIOCGARP:         {{inet, getARP}},
-		unix.SIOCGIFINDEX:     {{anyKind, gets(getIndex)}},
 	}
-	for request, read := range map[uint32]func(*call) unix.Errno{
-		unix.SIOCGIFFLAGS:           getFlags,
-		unix.SIOCGIFMETRIC:          getMetric,
-		unix.SIOCGIFMTU:             getMTU,
-		unix.SIOCGIFHWADDR:          getHardwareAddr,
-		unix.SIOCGIFTXQLEN:          getTxQueueLen,
-		unix.SIOCGIFMAP:             getMap,
-		unix.SIOCGHWTSTAMP:          fails(unix.EOPNOTSUPP),
-		unix.SIOCWANDEV:             fails(unix.EOPNOTSUPP),
-		unix.SIOCBONDSLAVEINFOQUERY: fails(unix.EOPNOTSUPP),
-		unix.SIOCBONDINFOQUERY:      fails(unix.EOPNOTSUPP),
-	} {
-		t[request] = []row{{anyKind, gets(read)}}
-	}
-	for request, read := range map[uint32]func(*call) unix.Errno{
-		unix.SIOCGIFADDR:    getAddr,
-		unix.SIOCGIFDSTADDR: getAddr,
-		unix.SIOCGIFBRDADDR: getBroadcast,
-		unix.SIOCGIFNETMASK: getNetmask,
-	} {
-		t[request] = []row{{inet, gets(read)}}
+	for on, requests := range gets {
+		for request, read := range requests {
+			t[request] = append(t[request], row{on, func(c *call) unix.Errno { return c.device(read) }})
+		}
 	}
 	for on, requests := range refused {
 		for _, request := range requests {

@@ -17,7 +17,7 @@ var allowed = map[string][]string{
 	"netemu/link":        {},
 	"netemu/stack":       {"netemu/link"},
 	"netemu/netdev":      {"abi", "netemu/stack"},
-	"netemu/ifreq":       {"abi", "netemu/stack", "netemu/netdev"},
+	"netemu/ifreq":       {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink/netnstest"},
 	"netemu/netlink":     {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink/netnstest"},
 	"netemu/dns":         {},
 	"netemu/publish":     {"netemu/stack", "netemu/uplink", "netemu/uplink/relay"},
