@@ -7,6 +7,7 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 
 	"netbox/netemu/link"
 )
@@ -66,6 +67,9 @@ func newFarSide(ep link.Endpoint, mtu int, addrs []netip.Prefix) (*Stack, error)
 	s.link = ep
 	err := s.setDefaults(serviceBuffer)
 	if err == nil {
+		err = s.skipTimeWait()
+	}
+	if err == nil {
 		err = s.addLink(ep, mtu, addrs)
 	}
 	if err == nil {
@@ -78,6 +82,19 @@ func newFarSide(ep link.Endpoint, mtu int, addrs []netip.Prefix) (*Stack, error)
 	s.addRoute(Route{Dst: netip.PrefixFrom(netip.IPv4Unspecified(), 0), NIC: Ethernet})
 	s.addRoute(Route{Dst: netip.PrefixFrom(netip.IPv6Unspecified(), 0), NIC: Ethernet})
 	return s, nil
+}
+
+// skipTimeWait lets connections end without TIME-WAIT. A server takes a new SYN
+// for a connection in that state (RFC 1122 section 4.2.2.13), netstack only
+// for a listening endpoint, which a far side does not have: a program that
+// comes again from the same port would get no answer for a minute. What the
+// state is for, late segments, the link does not bring: it keeps their order.
+func (s *Stack) skipTimeWait() error {
+	none := tcpip.TCPTimeWaitTimeoutOption(0)
+	if err := s.net.SetTransportProtocolOption(tcp.ProtocolNumber, &none); err != nil {
+		return fmt.Errorf("tcp time-wait: %s", err)
+	}
+	return nil
 }
 
 // takeAll makes the interface accept every destination and send from every

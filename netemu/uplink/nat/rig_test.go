@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { world.Main(m) }
 
 // patience is how long a test waits for what should come at once.
-const patience = 10 * time.Second
+const patience = 20 * time.Second
 
 // rig is a sandbox host and its gateway, joined by a link.
 type rig struct {

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"netbox/netemu/uplink"
 	"netbox/netemu/uplink/relay"
 )
 
@@ -349,5 +350,44 @@ func TestGatewayServices(t *testing.T) {
 			t.Errorf("%s: %q, %v", at, got, err)
 		}
 		l.Close()
+	}
+}
+
+// TestSamePortAgain: the server closes first, so that the gateway's end is in
+// TIME-WAIT, and the program connects again from the same port at once. Real
+// servers take that SYN (RFC 1122 section 4.2.2.13).
+func TestSamePortAgain(t *testing.T) {
+	r := newRig(t, Config{HostLoopback: true})
+	for _, f := range families {
+		l, at := f.listen(t)
+		go func() {
+			for {
+				c, err := l.AcceptTCP()
+				if err != nil {
+					return
+				}
+				io.WriteString(c, "bye")
+				c.Close()
+			}
+		}()
+		local := netip.AddrPortFrom(uplink.Host4, 40000)
+		if f.host.Is6() {
+			local = netip.AddrPortFrom(uplink.Host6, 40000)
+		}
+		for i := range 5 {
+			began := time.Now()
+			c, err := r.host.DialTCP(r.context(), local, at)
+			if err != nil {
+				t.Fatalf("%s, connection %d, after %v: %v", f.name, i, time.Since(began), err)
+			}
+			if got, err := io.ReadAll(c); string(got) != "bye" || err != nil {
+				t.Errorf("%q, %v", got, err)
+			}
+			c.Close()
+			r.noFlows(t)
+			if took := time.Since(began); took > 900*time.Millisecond {
+				t.Errorf("%s, connection %d took %v: a SYN was lost", f.name, i, took)
+			}
+		}
 	}
 }
