@@ -125,6 +125,48 @@ hosts:
 	}
 }
 
+// Close, of either side first, while handshakes are at every stage.
+func TestCloseDuringDials(t *testing.T) {
+	const rounds, dials = 40, 50
+	for i := range rounds {
+		up, err := New(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := newWorldOf(t, up)
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		for range dials {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				if c, err := w.host.DialTCP(ctx, netip.AddrPort{}, at("192.0.2.80:7")); err == nil {
+					c.Close()
+				}
+			}()
+		}
+		// Later each round: what is closed is a handshake, then a connection.
+		time.Sleep(time.Duration(i) * 50 * time.Microsecond)
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			if i%2 == 1 {
+				if err := w.up.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			w.close()
+		}()
+		select {
+		case <-closed:
+		case <-time.After(patience):
+			t.Fatalf("round %d: Close hangs", i)
+		}
+		cancel()
+		wg.Wait()
+	}
+}
+
 // The bound on connections drops SYNs and counts them; places come back.
 func TestTCPBound(t *testing.T) {
 	u, err := New(parsed(t, "hosts: [{addresses: [203.0.113.1], tcp: [{port: 7, service: echo}]}]"))
