@@ -13,12 +13,19 @@ var (
 	everyGo  = []Flavour{Go, GoCgo}
 )
 
+// Reasons of gaps that follow from surrogates.
+const (
+	untrapped      = "the call is not trapped, and a surrogate is an AF_UNIX socket"
+	connectingLook = "a TCP surrogate that is not connected looks like one that is connecting"
+)
+
 // Programs is the table of all cases.
 var Programs = []Program{
 	{"fds", join(
 		every(everyC, "dup dup2_over_socket lowest_number close_range"),
 		every(dynamic, `dup3_cloexec dup_shares_status_flags dup_before_connect getfl_setfl fionbio
 			fionread_tcp fionread_udp sigio emfile_socket emfile_accept`),
+		only(Native, untrapped+": FIONREAD", every(dynamic, "fionread_listener")),
 	)},
 	{"share", join(
 		every(everyC, "vfork_exec exec_from_thread clone_files exec_keeps_listener"),
@@ -31,23 +38,29 @@ var Programs = []Program{
 			connect_refused_edge peer_half_closes registration_across_dup datagram_edge inherited_instance`),
 	)},
 	{"poll", join(
-		every(dynamic, `fresh_socket listener connected refused pollrdhup pollhup reset_by_peer select_wakes
+		every(dynamic, `fresh_udp listener connected refused pollrdhup pollhup reset_by_peer select_wakes
 			select_three_sets ppoll_mask pselect_mask many_descriptors`),
 		needing(Remote, every(dynamic, "connecting")),
+		only(Native, connectingLook, every(dynamic, "fresh_tcp")),
 	)},
 	{"accept", join(
 		every(everyC, "prefork thread_pool"),
 		every(dynamic, `accept4_flags flags_not_inherited peer_address_given address_truncated would_block
 			receive_timeout listen_twice listen_without_bind wrong_states backlog_overflow closed_before_accept
 			close_listener_resets options_inherited`),
+		only(Native, untrapped+": recv and send without an address", every(dynamic, "listener_io")),
 	)},
 	{"connect", join(
 		every(everyC, "succeeds refused"),
 		every(dynamic, `again_after_refused nonblock_succeeds nonblock_refused nonblock_again refusal_told_once
 			unspec_disconnects_udp unspec_disconnects_tcp unspec_on_fresh bound_source to_any_is_loopback
-			not_connected_yet`),
+			unconnected_messages`),
+		only(Native, untrapped+": recv and send without an address", every(dynamic, "unconnected_io")),
+		only(Native, connectingLook, every(dynamic, "refused_then_poll")),
 		needing(Remote, every(dynamic, `in_progress_states shutdown_ends_attempt send_timeout times_out
 			refused_by_remote unreachable unspec_ends_attempt`)),
+		needing(Remote, only(Native, "what is sent before the handshake is kept until after it",
+			every(dynamic, "in_progress_send"))),
 	)},
 	{"signals", signals()},
 	{"interrupt", join(
@@ -67,9 +80,12 @@ var Programs = []Program{
 			close_with_unread_data exit_with_unread_data sigpipe write_after_peer_closed data_before_fin
 			bulk_both_ways_v6 back_pressure small_writes`),
 	)},
-	{"stream", every(dynamic, `msg_peek msg_waitall msg_waitall_end msg_dontwait msg_trunc vectors many_vectors
-		sendfile splice sendto_with_address recvfrom_address mmsg receive_timeout send_timeout zero_lengths
-		not_seekable`)},
+	{"stream", join(
+		every(dynamic, `msg_peek msg_waitall msg_waitall_end msg_dontwait vectors many_vectors
+			sendfile splice sendto_with_address recvfrom_address mmsg receive_timeout send_timeout zero_lengths
+			not_seekable`),
+		only(Native, untrapped+": recv without an address", every(dynamic, "msg_trunc")),
+	)},
 	{"sockopt", every(dynamic, `identity switches keepalive_times tcp_info_state buffer_sizes
 		buffers_work_when_small linger_value timeouts user_timeout cork ip_options v6only congestion unknown`)},
 	{"reuse", every(dynamic, `matrix_bound matrix_listening matrix_udp wildcard_conflicts dual_stack_conflicts
@@ -85,6 +101,7 @@ var Programs = []Program{
 		every(dynamic, `connected connected_sendto_elsewhere connect_again zero_length truncated peek_with_address
 			refused refused_wakes_reader refused_unconnected disconnect_and_port sizes destination_errors
 			queue_overflow_drops`),
+		only(Native, untrapped+": send without an address", every(dynamic, "unconnected_send")),
 	)},
 	{"udpmsg", join(
 		every(everyC, "batches"),

@@ -187,6 +187,13 @@ static void wrong_states(const char *name)
 	ERR(listen(p.client, 1), EINVAL);
 	int l = listener(AF_INET, 1);
 	ERR(connect_fd(l, l), EISCONN);
+}
+
+// Data calls on a listener.
+static void listener_io(const char *name)
+{
+	(void)name;
+	int l = listener(AF_INET, 1);
 	char c;
 	ERR(recv(l, &c, 1, 0), ENOTCONN);
 	ERR(send(l, "x", 1, MSG_NOSIGNAL), EPIPE);
@@ -278,6 +285,7 @@ static const struct test_case cases[] = {
 	{ "listen_twice", listen_twice },
 	{ "listen_without_bind", listen_without_bind },
 	{ "wrong_states", wrong_states },
+	{ "listener_io", listener_io },
 	{ "backlog_overflow", backlog_overflow },
 	{ "closed_before_accept", closed_before_accept },
 	{ "close_listener_resets", close_listener_resets },

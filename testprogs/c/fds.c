@@ -100,7 +100,12 @@ static void fionread_tcp(const char *name)
 	EQ(poll_one(p.server, POLLIN, -1), POLLIN);
 	OK(ioctl(p.server, FIONREAD, &n));
 	EQ(n, 5);
-	int l = listener(AF_INET, 1);
+}
+
+static void fionread_listener(const char *name)
+{
+	(void)name;
+	int l = listener(AF_INET, 1), n;
 	ERR(ioctl(l, FIONREAD, &n), EINVAL);
 }
 
@@ -220,6 +225,7 @@ static const struct test_case cases[] = {
 	{ "getfl_setfl", getfl_setfl },
 	{ "fionbio", fionbio },
 	{ "fionread_tcp", fionread_tcp },
+	{ "fionread_listener", fionread_listener },
 	{ "fionread_udp", fionread_udp },
 	{ "sigio", sigio },
 	{ "lowest_number", lowest_number },

@@ -3,13 +3,18 @@
 #include "test.h"
 #include <sys/select.h>
 
-static void fresh_socket(const char *name)
+static void fresh_tcp(const char *name)
 {
 	(void)name;
 	int fd = OK(socket(AF_INET, SOCK_STREAM, 0));
 	EQ(poll_one(fd, POLLIN | POLLOUT, 0), POLLOUT | POLLHUP);
-	int u = OK(socket(AF_INET, SOCK_DGRAM, 0));
-	EQ(poll_one(u, POLLIN | POLLOUT, 0), POLLOUT);
+}
+
+static void fresh_udp(const char *name)
+{
+	(void)name;
+	int fd = OK(socket(AF_INET, SOCK_DGRAM, 0));
+	EQ(poll_one(fd, POLLIN | POLLOUT, 0), POLLOUT);
 }
 
 static void on_listener(const char *name)
@@ -210,7 +215,8 @@ static void many_descriptors(const char *name)
 }
 
 static const struct test_case cases[] = {
-	{ "fresh_socket", fresh_socket },
+	{ "fresh_tcp", fresh_tcp },
+	{ "fresh_udp", fresh_udp },
 	{ "listener", on_listener },
 	{ "connecting", connecting },
 	{ "connected", connected },

@@ -308,8 +308,9 @@ static void destination_errors(const char *name)
 	(void)name;
 	int fd = OK(socket(AF_INET, SOCK_DGRAM, 0));
 	union address a = loopback(AF_INET, 9), six = loopback(AF_INET6, 9);
-	ERR(send(fd, "x", 1, 0), EDESTADDRREQ);
-	ERR(write(fd, "x", 1), EDESTADDRREQ);
+	struct iovec iov = { "x", 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ERR(sendmsg(fd, &m, 0), EDESTADDRREQ);
 	ERR(sendto(fd, "x", 1, 0, &a.any, 4), EINVAL);
 	ERR(sendto(fd, "x", 1, 0, &six.any, sizeof six.in6), EAFNOSUPPORT);
 	a.in.sin_port = 0;
@@ -318,6 +319,14 @@ static void destination_errors(const char *name)
 	a.in.sin_addr.s_addr = htonl(INADDR_BROADCAST);
 	ERR(sendto(fd, "x", 1, 0, &a.any, sizeof a.in), EACCES);
 	ERR(connect(fd, &a.any, sizeof a.in), EACCES);
+}
+
+static void unconnected_send(const char *name)
+{
+	(void)name;
+	int fd = OK(socket(AF_INET, SOCK_DGRAM, 0));
+	ERR(send(fd, "x", 1, 0), EDESTADDRREQ);
+	ERR(write(fd, "x", 1), EDESTADDRREQ);
 }
 
 static void queue_overflow_drops(const char *name)
@@ -354,6 +363,7 @@ static const struct test_case cases[] = {
 	{ "disconnect_and_port", disconnect_and_port },
 	{ "sizes", sizes },
 	{ "destination_errors", destination_errors },
+	{ "unconnected_send", unconnected_send },
 	{ "queue_overflow_drops", queue_overflow_drops },
 };
 
