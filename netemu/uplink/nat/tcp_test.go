@@ -303,22 +303,41 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
-// TestDrain: what the sandbox had sent before it went arrives.
+// TestDrain: what the sandbox had sent before it went arrives, also at a peer
+// that reads only when netbox is gone and has not closed its own side.
 func TestDrain(t *testing.T) {
-	const size = 8 << 20
-	r := newRig(t, Config{HostLoopback: true})
-	c, s := r.pair(families[0])
-	src, sum := noise(size)
-	got := make(chan []byte)
-	go func() { got <- copySum(t, "at the server", s) }()
-	if _, err := io.Copy(c, src); err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-	r.nat.Drain(r.context())
-	r.nat.Close()
-	if string(<-got) != string(sum.Sum(nil)) {
-		t.Error("bytes were lost at the end")
+	for name, c := range map[string]struct {
+		size int64
+		late bool
+	}{
+		"more than buffers hold": {16 << 20, false},
+		"read late":              {64 << 10, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Config{HostLoopback: true})
+			client, server := r.pair(families[0])
+			src, sum := noise(c.size)
+			got, read := make(chan []byte), make(chan struct{})
+			go func() {
+				<-read
+				got <- copySum(t, "at the server", server)
+			}()
+			if !c.late {
+				close(read)
+			}
+			if _, err := io.Copy(client, src); err != nil {
+				t.Fatal(err)
+			}
+			client.Close()
+			r.nat.Drain(r.context())
+			r.nat.Close()
+			if c.late {
+				close(read)
+			}
+			if string(<-got) != string(sum.Sum(nil)) {
+				t.Error("bytes were lost at the end")
+			}
+		})
 	}
 }
 

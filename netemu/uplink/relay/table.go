@@ -75,13 +75,19 @@ func (t *Table) Remove(c *net.TCPConn) {
 	t.mu.Unlock()
 }
 
-// Close lets nothing more in and resets what is there, which ends TCP for it.
+// Close lets nothing more in and ends what is there, and so TCP for it. A
+// connection that may have lost bytes towards the host is reset. Of the others
+// the kernel has everything and delivers it yet, which a reset would prevent.
 func (t *Table) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
 	for c := range t.conns {
-		Reset(c)
+		if _, on := t.toHost[c]; on {
+			Reset(c)
+		} else {
+			c.Close()
+		}
 	}
 }
 
