@@ -154,7 +154,7 @@ func (e *Endpoint) Send(p []byte, to *Addr, c *SendControl) (int, unix.Errno) {
 	}
 	if c != nil && c.PktInfo != nil && dst.Unmap().Is4() {
 		if src := c.PktInfo.Local.Unmap(); src.Is4() && !src.IsUnspecified() {
-			return e.sendFrom(src, p, to, &opts)
+			return e.sendIP(src, p, to, &opts)
 		}
 	}
 	r := bytes.NewReader(p)
@@ -162,7 +162,19 @@ func (e *Endpoint) Send(p []byte, to *Addr, c *SendControl) (int, unix.Errno) {
 	if isNetstackError(err) {
 		n, err = e.ep.Write(r, opts)
 	}
+	if _, tooLong := err.(*tcpip.ErrMessageTooLong); tooLong && e.mayFragment(len(p), dst) {
+		return e.sendIP(netip.Addr{}, p, to, &opts)
+	}
 	return int(n), e.routeErrno(dst, errno(err))
+}
+
+// mayFragment says whether n bytes of a raw socket fit an IP packet, whose
+// header the socket does not make itself.
+func (e *Endpoint) mayFragment(n int, dst netip.Addr) bool {
+	if e.kind != kindRaw || e.ep.SocketOptions().GetHeaderIncluded() {
+		return false
+	}
+	return n <= maxUDPPayload6 && (!dst.Is4() || n <= maxUDPPayload4+header.UDPMinimumSize)
 }
 
 // writeOptions makes netstack's options for one datagram and tells where it

@@ -45,6 +45,7 @@ func NewHost(c HostConfig) (*Stack, error) {
 	if err == nil {
 		err = s.tapICMP()
 		s.net.SetTransportProtocolHandler(header.ICMPv4ProtocolNumber, s.answerEcho)
+		s.net.SetTransportProtocolHandler(header.ICMPv6ProtocolNumber, s.rawReassembled6)
 	}
 	if err != nil {
 		s.Close()
@@ -108,6 +109,24 @@ func (s *Stack) answerEcho(_ stack.TransportEndpointID, pkt *stack.PacketBuffer)
 		s.EchoReply(e, defaultTTL)
 	}
 	return isEcho
+}
+
+// rawReassembled6 gives raw sockets the ICMPv6 echo messages that came in
+// fragments: netstack shows raw sockets an IPv6 packet only when the first
+// header after IPv6's is theirs.
+func (s *Stack) rawReassembled6(_ stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
+	h := header.IPv6(pkt.NetworkHeader().Slice())
+	if tcpip.TransportProtocolNumber(h.NextHeader()) == header.ICMPv6ProtocolNumber {
+		return false
+	}
+	for _, e := range s.rawSockets(Inet6, header.ICMPv6ProtocolNumber) {
+		if r, ok := e.ep.(stack.RawTransportEndpoint); ok {
+			clone := pkt.Clone()
+			r.HandlePacket(clone)
+			clone.DecRef()
+		}
+	}
+	return false
 }
 
 func onLink(addrs []netip.Prefix, ip netip.Addr) bool {

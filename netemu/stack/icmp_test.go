@@ -181,6 +181,39 @@ func TestBigEcho(t *testing.T) {
 	}
 }
 
+// TestFragmentedEcho: a ping larger than the MTU goes in fragments, both ways.
+func TestFragmentedEcho(t *testing.T) {
+	a, b := link.New(1500)
+	host, err := NewHost(hostConfig(a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var gw *Stack
+	gw, err = NewGateway(GatewayConfig{Link: b, Echo: func(e Echo) { gw.EchoReply(e, 60) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { host.Close(); gw.Close() })
+	for _, dst := range []netip.Addr{far4, far6} {
+		f, proto, reply, _ := protoOf(dst)
+		e := rawSocket(t, host, f, proto)
+		to := ap(dst, 0)
+		for _, size := range []int{1472, 1473, 4000, 65507} {
+			payload := bytes.Repeat([]byte{0x5a}, size)
+			n, en := e.Send(echoRequest(dst.Is4(), 9, 9, payload), &to, nil)
+			ok(t, "send", en)
+			if _, m := receiveICMP(t, e, reply); n != 8+size || !bytes.Equal(m[8:], payload) {
+				t.Errorf("%v: %d bytes sent, reply of %d", dst, n, len(m))
+			}
+		}
+		_, en := e.Send(make([]byte, 70000), &to, nil)
+		want(t, "more than IP can carry", en, unix.EMSGSIZE)
+		ok(t, "mtu discover", e.SetInt(MTUDiscover, unix.IP_PMTUDISC_DO))
+		_, en = e.Send(echoRequest(dst.Is4(), 9, 9, make([]byte, 1473)), &to, nil)
+		want(t, "ping -M do", en, unix.EMSGSIZE)
+	}
+}
+
 // TestHeaderIncluded: a program's own IP header is sent as it is.
 func TestHeaderIncluded(t *testing.T) {
 	got := make(chan Echo, 1)

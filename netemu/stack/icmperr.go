@@ -155,22 +155,30 @@ func (s *Stack) deliverError(e QueuedError, hard bool, q quote, pkt *stack.Packe
 // errorToRaw tells the raw sockets of the quoted protocol that could have sent
 // the packet (raw_v4_match).
 func (s *Stack) errorToRaw(e QueuedError, hard bool, q quote) {
-	var socks []*Endpoint
-	s.mu.Lock()
-	for _, sock := range s.socks {
-		if sock.kind == kindRaw && tcpip.TransportProtocolNumber(sock.proto) == q.proto &&
-			(sock.family == Inet4) == q.dst.Is4() {
-			socks = append(socks, sock)
-		}
+	family := Inet6
+	if q.dst.Is4() {
+		family = Inet4
 	}
-	s.mu.Unlock()
 	e.Dst = Addr{AddrPort: netip.AddrPortFrom(q.dst, 0)}
 	e.Payload = q.body
-	for _, sock := range socks {
+	for _, sock := range s.rawSockets(family, q.proto) {
 		if sock.couldHaveSent(q) {
 			sock.reportICMP(copied(e), hard)
 		}
 	}
+}
+
+// rawSockets lists the raw sockets of a family and protocol.
+func (s *Stack) rawSockets(f Family, proto tcpip.TransportProtocolNumber) []*Endpoint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var socks []*Endpoint
+	for _, e := range s.socks {
+		if e.kind == kindRaw && e.family == f && tcpip.TransportProtocolNumber(e.proto) == proto {
+			socks = append(socks, e)
+		}
+	}
+	return socks
 }
 
 // couldHaveSent says whether a raw socket's addresses fit a quoted packet.
