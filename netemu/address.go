@@ -36,7 +36,19 @@ func bindAddress(family int, raw []byte) (abi.Sockaddr, unix.Errno) {
 	return abi.ParseSockaddr(raw)
 }
 
-// remoteAddress decodes the address of a connect(2) or sendto(2). AF_UNSPEC is
+// streamAddress decodes the address of a TCP connect(2) as tcp_v4_connect and
+// tcp_v6_connect do.
+func streamAddress(family int, raw []byte) (abi.Sockaddr, unix.Errno) {
+	if errno := checkLength(family, raw); errno != 0 {
+		return abi.Sockaddr{}, errno
+	}
+	if f, _ := abi.Family(raw); int(f) != family {
+		return abi.Sockaddr{}, unix.EAFNOSUPPORT
+	}
+	return abi.ParseSockaddr(raw)
+}
+
+// remoteAddress decodes the address of a datagram connect(2) or sendto(2). AF_UNSPEC is
 // passed on: it dissolves the association.
 func remoteAddress(family int, raw []byte) (abi.Sockaddr, unix.Errno) {
 	f, errno := abi.Family(raw)
@@ -47,8 +59,7 @@ func remoteAddress(family int, raw []byte) (abi.Sockaddr, unix.Errno) {
 		return abi.Sockaddr{}, 0
 	}
 	if family == unix.AF_INET6 && f == unix.AF_INET && len(raw) >= abi.SizeofSockaddrInet4 {
-		// udpv6_sendmsg and ip6_datagram_connect take an IPv4 address too;
-		// tcp_v6_connect does not, and says so to the caller of its family.
+		// As udpv6_sendmsg and ip6_datagram_connect do.
 		return abi.ParseSockaddr(raw)
 	}
 	if errno := checkLength(family, raw); errno != 0 {
@@ -77,6 +88,35 @@ func checkLength(family int, raw []byte) unix.Errno {
 		return unix.EINVAL
 	}
 	return 0
+}
+
+// local says whether bind(2) may name the address: one of the host's, the
+// wildcard, or a multicast group.
+func (e *Emulator) local(a netip.Addr) bool {
+	a = a.Unmap()
+	if a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() {
+		return true
+	}
+	for _, i := range e.stack.Interfaces() {
+		for _, p := range i.Addrs {
+			if p.Addr() == a || a == broadcast(p) {
+				return true
+			}
+		}
+	}
+	return a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// broadcast is the last address of an IPv4 prefix.
+func broadcast(p netip.Prefix) netip.Addr {
+	if !p.Addr().Is4() {
+		return netip.Addr{}
+	}
+	b := p.Addr().As4()
+	for i := p.Bits(); i < 32; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	return netip.AddrFrom4(b)
 }
 
 // stackAddr is sa for netstack; the wildcard becomes the invalid address.

@@ -35,16 +35,16 @@ func (e *Emulator) socket(t trap.Task, c trap.Call) trap.Verdict {
 // sockTypeMask is SOCK_TYPE_MASK (<linux/net.h>).
 const sockTypeMask = 0xf
 
-// maxProtocol is IPPROTO_MAX as socket(2) checks it (inet_create), before
-// MPTCP: protocols are bytes.
-const maxProtocol = 256
+// maxProtocol is IPPROTO_MAX (<linux/in.h>), which inet_create checks against:
+// the one after MPTCP.
+const maxProtocol = 263
 
 func (e *Emulator) socketInet(t trap.Task, id identity, flags int) trap.Verdict {
 	family := stack.Inet4
 	if id.family == unix.AF_INET6 {
 		family = stack.Inet6
 	}
-	if id.protocol < 0 || id.protocol >= maxProtocol && id.protocol != unix.IPPROTO_MPTCP {
+	if id.protocol < 0 || id.protocol >= maxProtocol {
 		return trap.Fail(unix.EINVAL)
 	}
 	icmp := unix.IPPROTO_ICMP
@@ -62,7 +62,7 @@ func (e *Emulator) socketInet(t trap.Task, id identity, flags int) trap.Verdict 
 	case id.typ == unix.SOCK_DGRAM && id.protocol == icmp:
 		ep, errno := e.stack.NewRaw(family, uint8(icmp))
 		return e.newDatagram(id, flags, newPing(id, ep), errno)
-	case id.typ == unix.SOCK_RAW && id.protocol != 0 && id.protocol < maxProtocol:
+	case id.typ == unix.SOCK_RAW && id.protocol > 0 && id.protocol <= unix.IPPROTO_RAW:
 		ep, errno := e.stack.NewRaw(family, uint8(id.protocol))
 		return e.newDatagram(id, flags, newRaw(id, ep), errno)
 	case id.typ == unix.SOCK_STREAM, id.typ == unix.SOCK_DGRAM, id.typ == unix.SOCK_RAW:

@@ -120,7 +120,11 @@ func (e *Emulator) startDatagram(id identity, flags int, tr transport) (*datagra
 	return d, pair.T, 0
 }
 
-func (d *datagram) connect(_ trap.Task, _ int32, sa abi.Sockaddr) trap.Verdict {
+func (d *datagram) connect(_ trap.Task, _ int32, raw []byte) trap.Verdict {
+	sa, errno := remoteAddress(d.idn.family, raw)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
 	d.flush()
 	if sa.Family == unix.AF_UNSPEC {
 		return trap.Fail(d.tr.disconnect())
@@ -239,6 +243,7 @@ func (d *datagram) pull() unix.Errno {
 			continue
 		}
 		if errno := d.sur.Push((*buf)[:n], a); errno == unix.ECONNREFUSED {
+			d.e.refuse(d, a, (*buf)[:n])
 			return errno
 		}
 	}

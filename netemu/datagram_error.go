@@ -20,6 +20,8 @@ type queuedError struct {
 	at time.Time
 }
 
+func queuedNow(q stack.QueuedError) queuedError { return queuedError{q, time.Now()} }
+
 // errorQuiet is how long a socket must not have sent before an entry of its
 // error queue shows as POLLERR. The surrogate's error would fail the next native
 // send(2), which Linux lets pass on raw sockets: tools that read the queue
@@ -79,7 +81,7 @@ func (d *datagram) takeQueued() (any bool) {
 		any = true
 		d.mu.Lock()
 		if len(d.errors) < maxQueuedErrors {
-			d.errors = append(d.errors, queuedError{q, time.Now()})
+			d.errors = append(d.errors, queuedNow(q))
 		}
 		d.soError = q.Errno
 		d.raiseSoonLocked()

@@ -1,7 +1,6 @@
 package netemu
 
 import (
-	"encoding/binary"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,15 +57,12 @@ func (d *datagram) receive(t trap.Task, c trap.Call) trap.Verdict {
 
 // receiveMsg receives into the struct msghdr at addr and ends with then.
 func (d *datagram) receiveMsg(t trap.Task, fd int32, addr uint64, r recvRequest, then func(trap.Task, int64) trap.Verdict) trap.Verdict {
+	if errno := checkMsghdr(t, addr, false); errno != 0 {
+		return r.fail(errno)
+	}
 	h, errno := copyMsghdr(t, addr)
 	if errno != 0 {
 		return r.fail(errno)
-	}
-	if h.IOVLen > maxIovec {
-		return r.fail(unix.EMSGSIZE)
-	}
-	if h.Name != 0 && int32(h.NameLen) < 0 {
-		return r.fail(unix.EINVAL)
 	}
 	r.iov, r.iovLen = h.IOV, h.IOVLen
 	r.finish = func(t trap.Task, m delivered) trap.Verdict {
@@ -124,13 +120,9 @@ func (d *datagram) receiveMany(t trap.Task, c trap.Call) trap.Verdict {
 	if count == 0 {
 		return trap.Done(0)
 	}
-	end := time.Time{}
-	if c.Pointer(4) != 0 {
-		wait, errno := readTimespec(t, c.Pointer(4))
-		if errno != 0 {
-			return trap.Fail(errno)
-		}
-		end = time.Now().Add(wait)
+	end, errno := receiveDeadline(t, c)
+	if errno != 0 {
+		return trap.Fail(errno)
 	}
 	var next func(t trap.Task, i uint32) trap.Verdict
 	next = func(t trap.Task, i uint32) trap.Verdict {
@@ -167,9 +159,6 @@ func (d *datagram) deadline() time.Time {
 func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline time.Time) trap.Verdict {
 	if r.flags&unix.MSG_ERRQUEUE != 0 {
 		return d.receiveError(t, fd, r)
-	}
-	if r.flags&unix.MSG_OOB != 0 {
-		return r.fail(unix.EOPNOTSUPP)
 	}
 	var a arrival
 	q := &trap.Receive{
@@ -254,23 +243,31 @@ func scatter(t trap.Task, r recvRequest, p []byte) (int, unix.Errno) {
 		n := int(min(uint64(len(p)), r.bufLen))
 		return n, t.WriteMemory(r.buf, p[:n])
 	}
-	raw := make([]byte, r.iovLen*abi.SizeofIovec)
-	if errno := t.ReadMemory(r.iov, raw); errno != 0 {
+	vec, errno := copyIovec(t, r.iov, r.iovLen)
+	if errno != 0 {
 		return 0, errno
 	}
 	done := 0
-	for i := 0; i < len(raw) && done < len(p); i += abi.SizeofIovec {
-		base, length := binary.NativeEndian.Uint64(raw[i:]), binary.NativeEndian.Uint64(raw[i+8:])
-		n := int(min(length, uint64(len(p)-done)))
+	for _, v := range vec {
+		n := int(min(v.length, uint64(len(p)-done)))
 		if n == 0 {
 			continue
 		}
-		if errno := t.WriteMemory(base, p[done:done+n]); errno != 0 {
+		if errno := t.WriteMemory(v.base, p[done:done+n]); errno != 0 {
 			return done, errno
 		}
 		done += n
 	}
 	return done, 0
+}
+
+// receiveDeadline is when the timeout of a recvmmsg(2) is over; zero: never.
+func receiveDeadline(t trap.Task, c trap.Call) (time.Time, unix.Errno) {
+	if c.Pointer(4) == 0 {
+		return time.Time{}, 0
+	}
+	wait, errno := readTimespec(t, c.Pointer(4))
+	return time.Now().Add(wait), errno
 }
 
 func readTimespec(t trap.Task, addr uint64) (time.Duration, unix.Errno) {

@@ -22,6 +22,13 @@ func (d *datagram) send(t trap.Task, c trap.Call) trap.Verdict {
 	case unix.SYS_SENDMMSG:
 		return d.sendMany(t, c)
 	}
+	to, errno := d.destination(t, c.Pointer(4), c.Int32(5))
+	if errno == 0 {
+		errno = d.checkDestination(to)
+	}
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
 	if c.Args[2] > surrogate.MaxDatagram {
 		return trap.Fail(unix.EMSGSIZE)
 	}
@@ -29,11 +36,18 @@ func (d *datagram) send(t trap.Task, c trap.Call) trap.Verdict {
 	if errno := t.ReadMemory(c.Pointer(1), p); len(p) > 0 && errno != 0 {
 		return trap.Fail(errno)
 	}
-	to, errno := d.destination(t, c.Pointer(4), c.Int32(5))
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
 	return doneOr(int64(len(p)), d.transmit(p, to, nil, c.Int32(3)))
+}
+
+// checkDestination is EDESTADDRREQ for a datagram without one, which Linux says
+// before it looks at the payload.
+func (d *datagram) checkDestination(to *abi.Sockaddr) unix.Errno {
+	if to == nil {
+		if _, errno := d.tr.peer(); errno != 0 {
+			return unix.EDESTADDRREQ
+		}
+	}
+	return 0
 }
 
 func doneOr(n int64, errno unix.Errno) trap.Verdict {
@@ -46,7 +60,7 @@ func doneOr(n int64, errno unix.Errno) trap.Verdict {
 // destination decodes msg_name. AF_UNSPEC is taken for AF_INET, as udp_sendmsg
 // does.
 func (d *datagram) destination(t trap.Task, addr uint64, length int32) (*abi.Sockaddr, unix.Errno) {
-	if addr == 0 || length == 0 {
+	if addr == 0 {
 		return nil, 0
 	}
 	raw, errno := copyAddress(t, addr, length)
@@ -93,9 +107,19 @@ func (d *datagram) transmit(p []byte, to *abi.Sockaddr, c *stack.SendControl, fl
 
 // sendMsg sends the struct msghdr at addr and returns its length.
 func (d *datagram) sendMsg(t trap.Task, addr uint64, flags int32) (int, unix.Errno) {
+	if errno := checkMsghdr(t, addr, true); errno != 0 {
+		return 0, errno
+	}
 	h, errno := copyMsghdr(t, addr)
 	if errno != 0 {
 		return 0, errno
+	}
+	vec, errno := copyIovec(t, h.IOV, h.IOVLen)
+	if errno != 0 {
+		return 0, errno
+	}
+	if h.NameLen == 0 {
+		h.Name = 0
 	}
 	to, errno := d.destination(t, h.Name, int32(h.NameLen))
 	if errno != 0 {
@@ -114,7 +138,10 @@ func (d *datagram) sendMsg(t trap.Task, addr uint64, flags int32) (int, unix.Err
 	if errno != 0 {
 		return 0, errno
 	}
-	p, errno := gather(t, h.IOV, h.IOVLen, surrogate.MaxDatagram)
+	if errno := d.checkDestination(to); errno != 0 {
+		return 0, errno
+	}
+	p, errno := gather(t, vec, surrogate.MaxDatagram)
 	if errno != 0 {
 		return 0, errno
 	}

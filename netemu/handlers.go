@@ -9,15 +9,14 @@ import (
 
 // bind is bind(2).
 func (e *Emulator) bind(t trap.Task, c trap.Call) trap.Verdict {
-	s, errno := e.find(t, c.Int32(0))
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
+	s := e.find(t, c.Int32(0))
 	raw, errno := copyAddress(t, c.Pointer(1), c.Int32(2))
-	if errno != 0 {
+	switch {
+	case s == nil && errno != 0:
+		return trap.Run()
+	case errno != 0:
 		return trap.Fail(errno)
-	}
-	if s == nil {
+	case s == nil:
 		return e.bindNative(t, c, raw)
 	}
 	sa, errno := bindAddress(s.id().family, raw)
@@ -35,30 +34,22 @@ func (e *Emulator) bind(t trap.Task, c trap.Call) trap.Verdict {
 
 // connect is connect(2).
 func (e *Emulator) connect(t trap.Task, c trap.Call) trap.Verdict {
-	s, errno := e.find(t, c.Int32(0))
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
+	s := e.find(t, c.Int32(0))
 	raw, errno := copyAddress(t, c.Pointer(1), c.Int32(2))
-	if errno != 0 {
+	switch {
+	case s == nil && errno != 0:
+		return trap.Run()
+	case errno != 0:
 		return trap.Fail(errno)
+	case s == nil:
+		return e.connectNative(t, c.Int32(0), raw)
 	}
-	if s == nil {
-		return e.connectNative(t, c, raw)
-	}
-	sa, errno := remoteAddress(s.id().family, raw)
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
-	return s.connect(t, c.Int32(0), sa)
+	return s.connect(t, c.Int32(0), raw)
 }
 
 // listen is listen(2).
 func (e *Emulator) listen(t trap.Task, c trap.Call) trap.Verdict {
-	s, errno := e.find(t, c.Int32(0))
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
+	s := e.find(t, c.Int32(0))
 	if s == nil {
 		return trap.Run()
 	}
@@ -78,25 +69,19 @@ func (e *Emulator) accept(t trap.Task, c trap.Call) trap.Verdict {
 	if c.NR == unix.SYS_ACCEPT4 {
 		q.flags = c.Int32(3)
 	}
-	if q.flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0 {
-		return trap.Fail(unix.EINVAL)
-	}
-	s, errno := e.find(t, c.Int32(0))
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
+	s := e.find(t, c.Int32(0))
 	if s == nil {
 		return trap.Run()
+	}
+	if q.flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0 {
+		return trap.Fail(unix.EINVAL)
 	}
 	return s.accept(t, c.Int32(0), q)
 }
 
 // shutdown is shutdown(2).
 func (e *Emulator) shutdown(t trap.Task, c trap.Call) trap.Verdict {
-	s, errno := e.find(t, c.Int32(0))
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
+	s := e.find(t, c.Int32(0))
 	if s == nil {
 		return trap.Run()
 	}
@@ -118,10 +103,7 @@ func (e *Emulator) getpeername(t trap.Task, c trap.Call) trap.Verdict {
 }
 
 func (e *Emulator) address(t trap.Task, c trap.Call, of func(socket) (abi.Sockaddr, unix.Errno)) trap.Verdict {
-	s, errno := e.find(t, c.Int32(0))
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
+	s := e.find(t, c.Int32(0))
 	if s == nil {
 		return trap.Run()
 	}
@@ -137,10 +119,7 @@ func (e *Emulator) address(t trap.Task, c trap.Call, of func(socket) (abi.Sockad
 
 // send is sendto(2), sendmsg(2) and sendmmsg(2).
 func (e *Emulator) send(t trap.Task, c trap.Call) trap.Verdict {
-	s, errno := e.find(t, c.Int32(0))
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
+	s := e.find(t, c.Int32(0))
 	if s == nil {
 		return e.sendNative(t, c)
 	}
@@ -149,10 +128,7 @@ func (e *Emulator) send(t trap.Task, c trap.Call) trap.Verdict {
 
 // receive is recvfrom(2), recvmsg(2) and recvmmsg(2).
 func (e *Emulator) receive(t trap.Task, c trap.Call) trap.Verdict {
-	s, errno := e.find(t, c.Int32(0))
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
+	s := e.find(t, c.Int32(0))
 	if s == nil {
 		return trap.Run()
 	}

@@ -10,18 +10,15 @@ import (
 // ioctl answers the SIOC* network requests by number, whatever socket they come
 // on: glibc asks if_nametoindex(3) on an AF_UNIX one.
 func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
-	s, errno := e.find(t, c.Int32(0))
-	switch {
-	case errno == unix.ENOTSOCK:
+	if _, errno := t.Inode(c.Int32(0)); errno != 0 {
 		return trap.Run()
-	case errno != 0:
-		return trap.Fail(errno)
 	}
+	s := e.find(t, c.Int32(0))
 	on := ifreq.Socket{Family: unix.AF_UNIX}
 	if s != nil {
 		on = ifreq.Socket{Family: s.id().family, Type: s.id().typ}
 	}
-	errno = ifreq.Handle(e.stack, on, uint32(c.Args[1]), c.Pointer(2), t)
+	errno := ifreq.Handle(e.stack, on, uint32(c.Args[1]), c.Pointer(2), t)
 	if errno == unix.ENOTTY {
 		e.ledger.count(t, "ioctl", uint32(c.Args[1]))
 	}

@@ -140,6 +140,7 @@ func (e *Emulator) acceptedStream(id identity, ep *stack.Endpoint) (*stream, uni
 	id.inode = pair.Inode
 	s := e.prepareStream(id, ep, sur)
 	s.state, s.file, s.reported = connected, pair.T, true
+	s.rememberLocked()
 	s.start()
 	e.wg.Add(1) // inbound
 	go s.inbound()
@@ -155,13 +156,6 @@ func (s *stream) accept(t trap.Task, fd int32, q acceptRequest) trap.Verdict {
 	s.mu.Unlock()
 	if !ok {
 		return trap.Fail(unix.EINVAL)
-	}
-	if q.addr != 0 {
-		if n, errno := readInt32(t, q.lenAddr); errno != 0 {
-			return trap.Fail(errno)
-		} else if n < 0 {
-			return trap.Fail(unix.EINVAL)
-		}
 	}
 	l.handOver()
 	r := &trap.Receive{FD: fd, Rights: true, CloseOnExec: q.flags&unix.SOCK_CLOEXEC != 0}
@@ -257,11 +251,8 @@ func (s *stream) taken(nonblock bool) abi.Sockaddr {
 		unix.Close(s.file)
 		s.file = -1
 	}
-	a := s.remote
-	if s.state != over {
-		a, _ = s.ep.Remote()
-	}
-	return sockaddr(s.idn.family, a)
+	s.rememberLocked()
+	return sockaddr(s.idn.family, s.remote)
 }
 
 // drop ends a connection that no task will take.

@@ -65,43 +65,83 @@ func copyMsghdr(t trap.Task, addr uint64) (abi.Msghdr, unix.Errno) {
 	return abi.ParseMsghdr(b[:]), 0
 }
 
+// checkMsghdr makes the checks of copy_msghdr_from_user (net/socket.c): EFAULT,
+// EINVAL for negative lengths, EMSGSIZE for too many iovecs, ENOBUFS for a huge
+// control buffer.
+func checkMsghdr(t trap.Task, addr uint64, sending bool) unix.Errno {
+	h, errno := copyMsghdr(t, addr)
+	if errno != 0 {
+		return errno
+	}
+	if h.Name != 0 && int32(h.NameLen) < 0 {
+		return unix.EINVAL
+	}
+	if sending && h.Name != 0 && h.NameLen > 0 {
+		if _, errno := copyAddress(t, h.Name, int32(min(h.NameLen, abi.SizeofSockaddrStorage))); errno != 0 {
+			return errno
+		}
+	}
+	if _, errno := copyIovec(t, h.IOV, h.IOVLen); errno != 0 {
+		return errno
+	}
+	if sending && h.ControlLen > maxControl {
+		return unix.ENOBUFS
+	}
+	if sending && h.ControlLen > 0 {
+		return t.ReadMemory(h.Control, make([]byte, h.ControlLen))
+	}
+	return 0
+}
+
 // maxIovec is UIO_MAXIOV (<linux/uio.h>).
 const maxIovec = 1024
 
-// gather copies in what an iovec array points to. EMSGSIZE: more than limit
-// bytes, or too many iovecs.
-func gather(t trap.Task, iov, count uint64, limit int) ([]byte, unix.Errno) {
+// iovec is struct iovec.
+type iovec struct{ base, length uint64 }
+
+// copyIovec copies an iovec array in (import_iovec): EMSGSIZE for too many,
+// EINVAL for a negative length.
+func copyIovec(t trap.Task, addr, count uint64) ([]iovec, unix.Errno) {
 	if count > maxIovec {
 		return nil, unix.EMSGSIZE
 	}
-	raw := make([]byte, count*abi.SizeofIovec)
-	if count > 0 {
-		if errno := t.ReadMemory(iov, raw); errno != 0 {
-			return nil, errno
-		}
+	if count == 0 {
+		return nil, 0
 	}
-	var total uint64
-	for i := uint64(0); i < count; i++ {
-		n := binary.NativeEndian.Uint64(raw[i*abi.SizeofIovec+8:])
-		if int64(n) < 0 {
+	raw := make([]byte, count*abi.SizeofIovec)
+	if errno := t.ReadMemory(addr, raw); errno != 0 {
+		return nil, errno
+	}
+	out := make([]iovec, count)
+	for i := range out {
+		out[i].base = binary.NativeEndian.Uint64(raw[i*abi.SizeofIovec:])
+		out[i].length = binary.NativeEndian.Uint64(raw[i*abi.SizeofIovec+8:])
+		if int64(out[i].length) < 0 {
 			return nil, unix.EINVAL
 		}
-		if total += n; total > uint64(limit) {
+	}
+	return out, 0
+}
+
+// gather copies in what an iovec array points to. EMSGSIZE: more than limit
+// bytes.
+func gather(t trap.Task, vec []iovec, limit int) ([]byte, unix.Errno) {
+	var total uint64
+	for _, v := range vec {
+		if total += v.length; total > uint64(limit) {
 			return nil, unix.EMSGSIZE
 		}
 	}
 	buf := make([]byte, total)
 	rest := buf
-	for i := uint64(0); i < count; i++ {
-		base := binary.NativeEndian.Uint64(raw[i*abi.SizeofIovec:])
-		n := binary.NativeEndian.Uint64(raw[i*abi.SizeofIovec+8:])
-		if n == 0 {
+	for _, v := range vec {
+		if v.length == 0 {
 			continue
 		}
-		if errno := t.ReadMemory(base, rest[:n]); errno != 0 {
+		if errno := t.ReadMemory(v.base, rest[:v.length]); errno != 0 {
 			return nil, errno
 		}
-		rest = rest[n:]
+		rest = rest[v.length:]
 	}
 	return buf, 0
 }

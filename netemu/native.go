@@ -2,6 +2,7 @@ package netemu
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"path"
 	"strings"
@@ -101,15 +102,11 @@ func (u *unixNames) reachable(t trap.Task, name string) bool {
 // bindNative is bind(2) on a socket that is none of ours: an AF_UNIX one, or
 // one that the program was started with.
 func (e *Emulator) bindNative(t trap.Task, c trap.Call, raw []byte) trap.Verdict {
-	switch f, _ := abi.Family(raw); f {
-	case unix.AF_UNIX:
-	case unix.AF_INET, unix.AF_INET6:
-		return trap.Fail(unix.EACCES)
-	default:
-		return trap.Run()
+	fd := c.Int32(0)
+	if f, errno := abi.Family(raw); errno != 0 || f != unix.AF_UNIX {
+		return judgeForeign(t, fd)
 	}
 	name := unixPath(raw)
-	fd := c.Int32(0)
 	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {
 		if ret == 0 {
 			if name == "" {
@@ -128,13 +125,8 @@ func autobound(t trap.Task, fd int32) string {
 	if errno != 0 {
 		return ""
 	}
-	list, err := os.ReadFile("/proc/net/unix")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(list)) {
-		f := strings.Fields(line)
-		if len(f) == 8 && f[6] == fmt.Sprint(inode) && strings.HasPrefix(f[7], "@") {
+	for f := range unixSockets(inode) {
+		if len(f) == 8 && strings.HasPrefix(f[7], "@") {
 			return "\x00" + f[7][1:]
 		}
 	}
@@ -143,25 +135,54 @@ func autobound(t trap.Task, fd int32) string {
 
 // connectNative is connect(2) on a socket that is none of ours. An inet socket
 // that the program was started with must not lead out of the sandbox.
-func (e *Emulator) connectNative(t trap.Task, _ trap.Call, raw []byte) trap.Verdict {
-	f, errno := abi.Family(raw)
-	switch {
-	case errno != 0:
+func (e *Emulator) connectNative(t trap.Task, fd int32, raw []byte) trap.Verdict {
+	if f, errno := abi.Family(raw); errno != 0 || f != unix.AF_UNIX {
+		return judgeForeign(t, fd)
+	}
+	name := unixPath(raw)
+	if e.names.reachable(t, name) {
 		return trap.Run()
-	case f == unix.AF_UNSPEC:
+	}
+	e.ledger.count(t, "unix socket", strings.ReplaceAll(name, "\x00", "@"))
+	return trap.Fail(unix.ECONNREFUSED)
+}
+
+// judgeForeign lets the kernel refuse an address that is no AF_UNIX one on an
+// AF_UNIX socket. EACCES on any other: it would lead out of the sandbox.
+func judgeForeign(t trap.Task, fd int32) trap.Verdict {
+	inode, errno := t.Inode(fd)
+	if errno != 0 {
 		return trap.Run()
-	case f == unix.AF_UNIX && e.names.reachable(t, unixPath(raw)):
+	}
+	for range unixSockets(inode) {
 		return trap.Run()
-	case f == unix.AF_UNIX:
-		e.ledger.count(t, "unix socket", strings.ReplaceAll(unixPath(raw), "\x00", "@"))
-		return trap.Fail(unix.ECONNREFUSED)
 	}
 	return trap.Fail(unix.EACCES)
+}
+
+// unixSockets yields the lines of /proc/net/unix about inode, in fields.
+func unixSockets(inode uint64) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		list, err := os.ReadFile("/proc/net/unix")
+		if err != nil {
+			return
+		}
+		number := fmt.Sprint(inode)
+		for line := range strings.Lines(string(list)) {
+			f := strings.Fields(line)
+			if len(f) >= 7 && f[6] == number && !yield(f) {
+				return
+			}
+		}
+	}
 }
 
 // sendNative is sendto(2), sendmsg(2) or sendmmsg(2) on a socket that is none
 // of ours: an address with it is judged as connect's is.
 func (e *Emulator) sendNative(t trap.Task, c trap.Call) trap.Verdict {
+	if _, errno := t.Inode(c.Int32(0)); errno != 0 {
+		return trap.Run()
+	}
 	switch c.NR {
 	case unix.SYS_SENDTO:
 		return e.judgeName(t, c, c.Pointer(4), c.Int32(5))
@@ -192,5 +213,5 @@ func (e *Emulator) judgeName(t trap.Task, c trap.Call, addr uint64, length int32
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	return e.connectNative(t, c, raw)
+	return e.connectNative(t, c.Int32(0), raw)
 }

@@ -169,6 +169,7 @@ func (s *stream) established() bool {
 				return false
 			}
 			s.state = connected
+			s.rememberLocked()
 			s.mu.Unlock()
 			s.sur.Open()
 			return true
@@ -227,8 +228,7 @@ func (s *stream) endLocked(errno unix.Errno, abort bool) {
 	if s.state == over {
 		return
 	}
-	s.local, _ = s.ep.Local()
-	s.remote, _ = s.ep.Remote()
+	s.rememberLocked()
 	s.state, s.soError = over, errno
 	if s.listener != nil {
 		s.listener.stop()

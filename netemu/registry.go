@@ -15,7 +15,9 @@ import (
 type socket interface {
 	id() *identity
 	bind(sa abi.Sockaddr) unix.Errno
-	connect(t trap.Task, fd int32, sa abi.Sockaddr) trap.Verdict
+	// connect gets the address undecoded: what is checked first depends on the
+	// kind.
+	connect(t trap.Task, fd int32, raw []byte) trap.Verdict
 	listen(backlog int32) unix.Errno
 	accept(t trap.Task, fd int32, q acceptRequest) trap.Verdict
 	shutdown(c trap.Call, how int32) trap.Verdict
@@ -172,11 +174,12 @@ func (r *registry) closeAll() {
 	}
 }
 
-// find returns the socket behind fd. nil, 0: a descriptor that is none of ours.
-func (e *Emulator) find(t trap.Task, fd int32) (socket, unix.Errno) {
+// find returns the socket behind fd; nil if it is none of ours: then the call is
+// the kernel's, which also says what is wrong with fd.
+func (e *Emulator) find(t trap.Task, fd int32) socket {
 	inode, errno := t.Inode(fd)
 	if errno != 0 {
-		return nil, errno
+		return nil
 	}
-	return e.reg.get(inode), 0
+	return e.reg.get(inode)
 }

@@ -49,7 +49,7 @@ type stream struct {
 	// failedConnect says that the socket is over for want of a connection, so
 	// that connect may be tried again.
 	failedConnect bool
-	// local and remote are kept from the moment the socket is over.
+	// local and remote are the last that netstack told.
 	local, remote       stack.Addr
 	readOver, writeOver bool
 	hungUp              bool
@@ -125,6 +125,10 @@ func surrogateErrno(err error) unix.Errno {
 }
 
 func (s *stream) bind(sa abi.Sockaddr) unix.Errno {
+	// inet_bind looks at the address before it looks at the state.
+	if !s.e.local(sa.Addr.Addr()) {
+		return unix.EADDRNOTAVAIL
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != fresh {
@@ -136,14 +140,8 @@ func (s *stream) bind(sa abi.Sockaddr) unix.Errno {
 func (s *stream) name() (abi.Sockaddr, unix.Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.local
-	if s.state != over {
-		var errno unix.Errno
-		if a, errno = s.ep.Local(); errno != 0 {
-			a = stack.Addr{}
-		}
-	}
-	return sockaddr(s.idn.family, a), 0
+	s.rememberLocked()
+	return sockaddr(s.idn.family, s.local), 0
 }
 
 func (s *stream) peer() (abi.Sockaddr, unix.Errno) {
@@ -155,11 +153,22 @@ func (s *stream) peer() (abi.Sockaddr, unix.Errno) {
 	case s.state != connected:
 		return abi.Sockaddr{}, unix.ENOTCONN
 	}
-	a, errno := s.ep.Remote()
-	if errno != 0 {
-		return abi.Sockaddr{}, unix.ENOTCONN
+	s.rememberLocked()
+	return sockaddr(s.idn.family, s.remote), 0
+}
+
+// rememberLocked keeps the addresses that netstack tells as long as it does: it
+// forgets them with the connection, and a task may ask later.
+func (s *stream) rememberLocked() {
+	if s.state == over {
+		return
 	}
-	return sockaddr(s.idn.family, a), 0
+	if a, errno := s.ep.Local(); errno == 0 && (a.Port() != 0 || s.local.Port() == 0) {
+		s.local = a
+	}
+	if a, errno := s.ep.Remote(); errno == 0 {
+		s.remote = a
+	}
 }
 
 // shutdown runs on the surrogate, so that bytes still on their way are not
@@ -193,21 +202,38 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 }
 
 // send hands the bytes to the kernel: they go to the surrogate, and an address
-// with them is ignored, as tcp_sendmsg does.
+// with them is ignored, as tcp_sendmsg does. What the system call itself checks
+// comes before the state.
 func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 	flags := c.Int32(2)
-	if c.NR == unix.SYS_SENDTO || c.NR == unix.SYS_SENDMMSG {
+	var errno unix.Errno
+	switch c.NR {
+	case unix.SYS_SENDTO:
 		flags = c.Int32(3)
+		if c.Pointer(4) != 0 {
+			_, errno = copyAddress(t, c.Pointer(4), c.Int32(5))
+		}
+	case unix.SYS_SENDMSG:
+		errno = checkMsghdr(t, c.Pointer(1), true)
+	case unix.SYS_SENDMMSG:
+		if c.Int32(2) == 0 {
+			return trap.Done(0)
+		}
+		flags = c.Int32(3)
+		errno = checkMsghdr(t, c.Pointer(1), true)
 	}
-	if flags&(unix.MSG_OOB|unix.MSG_FASTOPEN) != 0 {
-		s.e.ledger.count(t, "send flag", flags)
-		return trap.Fail(unix.EOPNOTSUPP)
+	if errno != 0 {
+		return trap.Fail(errno)
 	}
 	s.mu.Lock()
 	state := s.state
 	s.mu.Unlock()
 	if state == fresh || state == listening {
 		return trap.Fail(unix.EPIPE)
+	}
+	if flags&(unix.MSG_OOB|unix.MSG_FASTOPEN) != 0 {
+		s.e.ledger.count(t, "send flag", flags)
+		return trap.Fail(unix.EOPNOTSUPP)
 	}
 	switch c.NR {
 	case unix.SYS_SENDMSG:
@@ -246,21 +272,33 @@ func passOn(_ trap.Task, ret int64) trap.Verdict {
 
 // receive lets the kernel read the surrogate, which has no name to tell, like a
 // connected TCP socket.
-func (s *stream) receive(_ trap.Task, c trap.Call) trap.Verdict {
+func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 	flags := c.Int32(2)
-	if c.NR != unix.SYS_RECVMSG {
+	var errno unix.Errno
+	switch c.NR {
+	case unix.SYS_RECVFROM:
 		flags = c.Int32(3)
+	case unix.SYS_RECVMSG:
+		errno = checkMsghdr(t, c.Pointer(1), false)
+	case unix.SYS_RECVMMSG:
+		flags = c.Int32(3)
+		if _, errno = receiveDeadline(t, c); errno == 0 {
+			errno = checkMsghdr(t, c.Pointer(1), false)
+		}
 	}
-	if flags&unix.MSG_ERRQUEUE != 0 {
-		return trap.Fail(unix.EAGAIN)
-	}
-	if flags&unix.MSG_OOB != 0 {
-		return trap.Fail(unix.EINVAL)
+	if errno != 0 {
+		return trap.Fail(errno)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state == fresh || s.state == listening {
+	state := s.state
+	s.mu.Unlock()
+	switch {
+	case flags&unix.MSG_ERRQUEUE != 0:
+		return trap.Fail(unix.EAGAIN)
+	case state == fresh || state == listening:
 		return trap.Fail(unix.ENOTCONN)
+	case flags&unix.MSG_OOB != 0:
+		return trap.Fail(unix.EINVAL)
 	}
 	return trap.Run()
 }

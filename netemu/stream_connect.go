@@ -11,14 +11,15 @@ import (
 
 // connect starts the handshake; a blocking task sleeps in poll(2) on its
 // surrogate, which becomes writable, or hangs up, when the outcome is known.
-func (s *stream) connect(t trap.Task, fd int32, sa abi.Sockaddr) trap.Verdict {
+func (s *stream) connect(t trap.Task, fd int32, raw []byte) trap.Verdict {
+	f, errno := abi.Family(raw)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sa.Family == unix.AF_UNSPEC {
+	if f == unix.AF_UNSPEC {
 		return s.disconnectLocked(t, fd)
-	}
-	if int(sa.Family) != s.idn.family {
-		return trap.Fail(unix.EINVAL)
 	}
 	switch s.state {
 	case connecting:
@@ -38,7 +39,11 @@ func (s *stream) connect(t trap.Task, fd int32, sa abi.Sockaddr) trap.Verdict {
 		if !s.reported {
 			return trap.Fail(s.outcomeLocked())
 		}
-		return s.renewLocked(t, fd, &sa)
+		return s.renewLocked(t, fd, raw)
+	}
+	sa, errno := streamAddress(s.idn.family, raw)
+	if errno != 0 {
+		return trap.Fail(errno)
 	}
 	return s.startLocked(t, fd, sa)
 }
@@ -109,9 +114,9 @@ func (s *stream) disconnectLocked(t trap.Task, fd int32) trap.Verdict {
 }
 
 // renewLocked puts a new socket in the place of one whose surrogate has ended,
-// in the calling process only, and connects it to sa if there is one. Options
+// in the calling process only, and connects it to raw if that is an address. Options
 // are netstack's defaults again.
-func (s *stream) renewLocked(t trap.Task, fd int32, sa *abi.Sockaddr) trap.Verdict {
+func (s *stream) renewLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	flags, errno := t.StatusFlags(fd)
 	if errno != 0 {
 		return trap.Fail(errno)
@@ -136,10 +141,10 @@ func (s *stream) renewLocked(t trap.Task, fd int32, sa *abi.Sockaddr) trap.Verdi
 	n.start()
 	i := &trap.Install{File: pair.T, At: fd, CloseOnExec: flags&unix.O_CLOEXEC != 0, Failed: func(unix.Errno) { n.close() }}
 	i.Then = func(t trap.Task, fd int32) trap.Verdict {
-		if sa == nil {
+		if raw == nil {
 			return trap.Done(0)
 		}
-		return n.connect(t, fd, *sa)
+		return n.connect(t, fd, raw)
 	}
 	return i.Verdict()
 }

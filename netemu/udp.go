@@ -1,6 +1,8 @@
 package netemu
 
 import (
+	"sync"
+
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
@@ -38,11 +40,56 @@ func (t inet) peer() (abi.Sockaddr, unix.Errno) {
 }
 
 // udp is a UDP socket's transport.
-type udp struct{ inet }
+type udp struct {
+	inet
 
-func newUDP(id identity, ep *stack.Endpoint) transport { return &udp{inet{id.family, ep}} }
+	mu sync.Mutex
+	// named says that bind(2) chose the port; released that the port was the
+	// stack's choice and the association is dissolved: udp_disconnect gives it
+	// up then. Netstack keeps it, unseen, until the socket is used again.
+	named, released bool
+}
+
+func newUDP(id identity, ep *stack.Endpoint) transport { return &udp{inet: inet{id.family, ep}} }
+
+func (u *udp) bind(sa abi.Sockaddr) unix.Errno {
+	errno := u.inet.bind(sa)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.named = u.named || errno == 0 && sa.Addr.Port() != 0
+	return errno
+}
+
+func (u *udp) connect(sa abi.Sockaddr) unix.Errno {
+	u.use()
+	return u.inet.connect(sa)
+}
+
+func (u *udp) disconnect() unix.Errno {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.released = !u.named
+	return u.inet.disconnect()
+}
+
+// use ends the time in which a released port is unseen.
+func (u *udp) use() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.released = false
+}
+
+func (u *udp) name() (abi.Sockaddr, unix.Errno) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.released {
+		return sockaddr(u.family, stack.Addr{}), 0
+	}
+	return u.inet.name()
+}
 
 func (u *udp) send(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno {
+	u.use()
 	var dst *stack.Addr
 	if to != nil {
 		if to.Addr.Port() == 0 {

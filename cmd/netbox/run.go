@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strconv"
+	"unsafe"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
@@ -93,11 +93,16 @@ func run(o options) error {
 	return exitStatus{status}
 }
 
+// sigsetSize is sizeof(sigset_t) in the kernel, in bytes.
+const sigsetSize = 8
+
 // dieOf kills this process by sig without another core dump.
 func dieOf(sig unix.Signal) {
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-	signal.Reset(sig)
-	_ = unix.Kill(unix.Getpid(), sig)
+	// signal.Reset would leave the Go runtime's own handler for some signals.
+	var byDefault [4]uint64 // struct sigaction of the kernel: SIG_DFL, no flags
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&byDefault)), 0, sigsetSize, 0, 0)
+	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), sig)
 }
 
 // checkPassFDs makes sure that every descriptor to pass is open.

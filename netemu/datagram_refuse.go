@@ -1,0 +1,57 @@
+package netemu
+
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/stack"
+)
+
+// refuse tells the sender of p that nobody takes it: it was for d, whose
+// surrogate turns out to be closed, but netstack has taken it already. A sender
+// on this host gets what the ICMP port unreachable would have brought; one
+// beyond the link loses this one datagram, and is answered from the next on.
+func (e *Emulator) refuse(d *datagram, a arrival, p []byte) {
+	if d.idn.protocol != unix.IPPROTO_UDP || !e.local(a.from.Addr.Addr()) {
+		return
+	}
+	port, _ := d.tr.name()
+	for _, s := range e.reg.all() {
+		sender, ok := s.(*datagram)
+		if !ok || sender == d || sender.idn.protocol != unix.IPPROTO_UDP {
+			continue
+		}
+		name, _ := sender.tr.name()
+		if name.Addr.Port() != a.from.Addr.Port() {
+			continue
+		}
+		peer, errno := sender.tr.peer()
+		sender.refused(p, port, errno == 0 && peer.Addr.Port() == port.Addr.Port())
+	}
+}
+
+// refused takes the news that datagram p to dst was refused.
+func (d *datagram) refused(p []byte, dst abi.Sockaddr, connected bool) {
+	option, origin, code := stack.RecvErr4, uint8(unix.SO_EE_ORIGIN_ICMP), uint8(3)
+	typ := uint8(3)
+	if d.idn.family == unix.AF_INET6 {
+		option, origin, typ, code = stack.RecvErr6, unix.SO_EE_ORIGIN_ICMP6, 1, 4
+	}
+	if on, _ := d.tr.endpoint().GetBool(option); on {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if len(d.errors) < maxQueuedErrors {
+			at := stackAddr(dst)
+			d.errors = append(d.errors, queuedNow(stack.QueuedError{
+				Errno: unix.ECONNREFUSED, Origin: origin, Type: typ, Code: code,
+				Payload: append([]byte(nil), p...), Dst: at, Offender: at,
+			}))
+		}
+		d.soError = unix.ECONNREFUSED
+		d.raiseSoonLocked()
+		return
+	}
+	if connected {
+		d.fail(unix.ECONNREFUSED)
+	}
+}
