@@ -149,6 +149,22 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
+// The example of the manual is taken as it stands there.
+func TestManualExample(t *testing.T) {
+	manual, err := os.ReadFile("../../../docs/sim.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(manual), "```yaml\n")
+	text, _, found := strings.Cut(rest, "```\n")
+	if !found {
+		t.Fatal("docs/sim.md has no YAML example")
+	}
+	if _, err := Parse("docs/sim.md", []byte(text)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReadFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "net.yaml")
 	if _, err := ReadFile(path); err == nil || !strings.Contains(err.Error(), path) {

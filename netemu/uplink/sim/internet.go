@@ -54,7 +54,7 @@ const (
 	kindHTTP    kind = "http"
 	kindRefuse  kind = "refuse" // RST, or ICMP port unreachable
 	kindDrop    kind = "drop"   // nothing
-	kindReset   kind = "reset"  // accepts, then RST
+	kindReset   kind = "reset"  // accepts, then RST at the first byte or soon
 )
 
 var (

@@ -16,6 +16,10 @@ const (
 	// textWait is how long a text service waits for the program to close:
 	// closing before would turn what the program sent into a reset of the text.
 	textWait = 10 * time.Second
+	// resetWait is how long a reset service waits for the program's first byte,
+	// so that connect(2) is over and it is the exchange that fails. A program
+	// that waits for the server to speak is reset after it.
+	resetWait = 100 * time.Millisecond
 )
 
 // tcp decides about a SYN. netstack runs it on a goroutine of its own, so it
@@ -76,6 +80,9 @@ func (u *Uplink) serveTCP(c stack.Conn, s *service) {
 			_, _ = io.Copy(io.Discard, onlyReader{c})
 		}
 	case kindReset:
+		if c.SetReadDeadline(time.Now().Add(resetWait)) == nil {
+			_, _ = c.Read(make([]byte, 1))
+		}
 		c.Abort()
 	case kindHTTP:
 		u.web.serve(c, s)

@@ -89,16 +89,14 @@ hosts:
 		if got, err := io.ReadAll(c); err != nil || string(got) != "noon\n" {
 			t.Errorf("%s text: %q, %v", host, got, err)
 		}
-		if c, err := w.dial(host + ":14"); err == nil {
-			if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
-				t.Fatal(err)
+		for _, send := range []string{"", "GET"} {
+			c = w.mustDial(host + ":14")
+			if _, err := io.WriteString(c, send); err != nil {
+				t.Error(err)
 			}
 			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
-				t.Errorf("%s reset: %v", host, err)
+				t.Errorf("%s reset after %q: %v", host, send, err)
 			}
-			c.Close()
-		} else if !errors.Is(err, unix.ECONNRESET) {
-			t.Errorf("%s reset: %v", host, err)
 		}
 		if _, err := w.dial(host + ":15"); !errors.Is(err, unix.ECONNREFUSED) {
 			t.Errorf("%s refuse: %v", host, err)
