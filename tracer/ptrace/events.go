@@ -96,6 +96,9 @@ func (e *Engine) eventStop(t *task, sig unix.Signal) {
 			e.stopped(sig)
 		}
 		t.listening = true
+		if t.op == &t.install {
+			t.install.yield(t)
+		}
 	default:
 		t.listening = false
 		t.resume(0)

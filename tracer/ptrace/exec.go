@@ -85,10 +85,3 @@ func (s *stub) execShell(path string, argv, envp uint64) (int64, error) {
 	}
 	return s.inject(unix.SYS_EXECVE, at, at+uint64(len(names)), envp)
 }
-
-func (s *stub) store(addr uint64, p []byte) error {
-	if e := writeStack(s.pid, addr, p); e != 0 {
-		return fmt.Errorf("memory of the stub: %w", e)
-	}
-	return nil
-}

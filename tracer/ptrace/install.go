@@ -222,6 +222,15 @@ func (o *installRun) letGo(t *task) {
 	}
 }
 
+// yield lets others use the control socket while the task is stopped between
+// two steps: its file is sent again later, and is stale for those.
+func (o *installRun) yield(t *task) {
+	if c := o.sent; c != nil {
+		o.sent = nil
+		c.leave(t)
+	}
+}
+
 func (o *installRun) drop(t *task) {
 	o.remake.drop()
 	o.letGo(t)

@@ -69,24 +69,27 @@ func (m *remaking) leave(t *task, o *installRun, ret int64) {
 			next = raise
 		}
 	case raise:
-		if ret < 0 {
-			m.high++
-			if m.high == len(controlNumbers) {
-				m.fail(t, o, unix.EMFILE)
-				return
-			}
-			break
+		if ret >= 0 {
+			m.raised(t, int32(ret))
+			next = tidy
+		} else if m.high++; m.high == len(controlNumbers) {
+			m.fail(t, o, unix.EMFILE)
+			return
 		}
-		t.proc.control, next = int32(ret), tidy
-		t.e.controls[m.made.inode] = m.made
-		m.made = nil
-		t.e.stats.Remade++
 	case tidy:
 		o.tries++
 		next = take
 	}
 	o.stage = next
 	t.chain()
+}
+
+// raised has the socket at its high number.
+func (m *remaking) raised(t *task, fd int32) {
+	t.proc.control = fd
+	t.e.controls[m.made.inode] = m.made
+	m.made = nil
+	t.e.stats.Remade++
 }
 
 // fail closes the socket in the task and ends the call.

@@ -1,0 +1,181 @@
+package ptrace
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"runtime"
+	"testing"
+
+	"netbox/trap"
+
+	"golang.org/x/sys/unix"
+)
+
+// handler is an emulation made of one function.
+type handler func(t trap.Task, c trap.Call) trap.Verdict
+
+func (h handler) Handle(t trap.Task, c trap.Call) trap.Verdict { return h(t, c) }
+func (h handler) ProcessExited(int)                            {}
+
+// run has bash run a script under the handler and returns the exit code.
+func run(t *testing.T, h func(e *Engine, t trap.Task, c trap.Call) trap.Verdict, script string) (int, Stats) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var e *Engine
+	answer := handler(func(task trap.Task, c trap.Call) trap.Verdict { return h(e, task, c) })
+	e, err := New(Config{Handler: answer, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	err = e.Spawn(Program{Paths: []string{"/bin/bash"}, Args: []string{"bash", "-c", script}, Env: os.Environ(), Files: []int{0, 1, 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws, err := e.Run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(e.tasks)+len(e.processes)+len(e.gates) > 0 {
+		t.Errorf("left over: %d tasks, %d processes, %d gates", len(e.tasks), len(e.processes), len(e.gates))
+	}
+	return ws.ExitStatus(), e.Stats()
+}
+
+// surrogate is the end of a new pair; the other one is closed.
+func surrogate(t *testing.T) int {
+	t.Helper()
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(p[0])
+	return p[1]
+}
+
+// dial makes bash call socket and connect; descriptor 3 must be the socket.
+const dial = `exec 3<>/dev/tcp/127.0.0.1/1; readlink /proc/$$/fd/3 | grep -q socket && test ! -e /proc/$$/fd/4`
+
+// TestStale: what was sent to a task that was killed before it took it is
+// thrown away by the next one.
+func TestStale(t *testing.T) {
+	code, stats := run(t, func(e *Engine, task trap.Task, c trap.Call) trap.Verdict {
+		if c.NR != unix.SYS_SOCKET {
+			return trap.Done(0)
+		}
+		for _, control := range e.controls {
+			for range 3 {
+				stale := surrogate(t)
+				if errno := control.send(1<<40, stale); errno != 0 {
+					t.Error(errno)
+				}
+				unix.Close(stale)
+			}
+		}
+		return (&trap.Install{File: surrogate(t), At: -1}).Verdict()
+	}, dial)
+	if code != 0 || stats.Stale != 3 || stats.Installs != 1 {
+		t.Errorf("exit code %d, %+v", code, stats)
+	}
+}
+
+// TestStrangers: connections to the listener that are not the task's are
+// turned away.
+func TestStrangers(t *testing.T) {
+	code, stats := run(t, func(e *Engine, task trap.Task, c trap.Call) trap.Verdict {
+		if c.NR != unix.SYS_SOCKET {
+			return trap.Done(0)
+		}
+		for range 3 {
+			fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(fd)
+			if err := unix.Connect(fd, &unix.SockaddrUnix{Name: "@" + string(e.listener.address[3:])}); err != nil {
+				t.Error(err)
+			}
+		}
+		return (&trap.Install{File: surrogate(t), At: -1}).Verdict()
+	}, "exec 1008>&-; "+dial)
+	if code != 0 || stats.Remade != 1 || stats.Installs != 1 {
+		t.Errorf("exit code %d, %+v", code, stats)
+	}
+}
+
+// TestThenFails: the descriptor of a call that fails after all is closed.
+func TestThenFails(t *testing.T) {
+	code, _ := run(t, func(_ *Engine, _ trap.Task, c trap.Call) trap.Verdict {
+		return (&trap.Install{File: surrogate(t), At: -1, Then: func(_ trap.Task, fd int32) trap.Verdict {
+			if fd != 3 {
+				t.Errorf("descriptor %d", fd)
+			}
+			return trap.Fail(unix.ENFILE)
+		}}).Verdict()
+	}, `(exec 3<>/dev/tcp/127.0.0.1/1) 2>&1 | grep -q "Too many open files in system" && test ! -e /proc/$$/fd/3`)
+	if code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestTask: what a handler sees of a task.
+func TestTask(t *testing.T) {
+	var seen bool
+	code, _ := run(t, func(_ *Engine, task trap.Task, c trap.Call) trap.Verdict {
+		if c.NR != unix.SYS_SOCKET {
+			return trap.Done(0)
+		}
+		seen = true
+		if task.Name() != "bash" || task.TID() != task.PID() {
+			t.Errorf("%s %d %d", task.Name(), task.TID(), task.PID())
+		}
+		for fd, want := range map[int32]unix.Errno{0: unix.ENOTSOCK, 77: unix.EBADF, -1: unix.EBADF, 1008: 0} {
+			if _, errno := task.Inode(fd); errno != want {
+				t.Errorf("Inode(%d): %v, want %v", fd, errno, want)
+			}
+		}
+		if flags, errno := task.StatusFlags(9); flags&^unix.O_LARGEFILE&^0o100000 != unix.O_WRONLY|unix.O_APPEND || errno != 0 {
+			t.Errorf("StatusFlags(9): %#o, %v", flags, errno)
+		}
+		if _, errno := task.StatusFlags(77); errno != unix.EBADF {
+			t.Errorf("StatusFlags(77): %v", errno)
+		}
+		for _, addr := range []uint64{0, 8, 1 << 47, ^uint64(0) - 4} {
+			if errno := task.ReadMemory(addr, make([]byte, 16)); errno != unix.EFAULT {
+				t.Errorf("ReadMemory(%#x): %v", addr, errno)
+			}
+			if errno := task.WriteMemory(addr, make([]byte, 16)); errno != unix.EFAULT {
+				t.Errorf("WriteMemory(%#x): %v", addr, errno)
+			}
+		}
+		if errno := task.ReadMemory(0, nil); errno != 0 {
+			t.Errorf("ReadMemory of nothing: %v", errno)
+		}
+		return trap.Fail(unix.EACCES)
+	}, `exec 9>>/dev/null; exec 3<>/dev/tcp/127.0.0.1/1; exit 6`)
+	if !seen || code == 0 {
+		t.Errorf("seen %v, exit code %d", seen, code)
+	}
+}
+
+// TestOwnChildren: a thread with children of its own cannot trace.
+func TestOwnChildren(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	child, err := os.StartProcess("/bin/cat", []string{"cat"}, &os.ProcAttr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { child.Kill(); child.Wait() }()
+	e, err := New(Config{Handler: handler(nil), Log: slog.Default()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var exec *ExecError
+	if err := e.Spawn(Program{Paths: []string{"/bin/true"}, Args: []string{"true"}}); err == nil || errors.As(err, &exec) {
+		t.Errorf("Spawn: %v", err)
+	}
+}
