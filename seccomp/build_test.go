@@ -83,6 +83,8 @@ func TestRows(t *testing.T) {
 		{"sendto", [6]uint64{3, 1, 1, unix.MSG_OOB << 32, 0, 0}, allow}, // an int
 		{"recvfrom", [6]uint64{3, 1, 1, 0, 0, 0}, allow},
 		{"recvfrom", [6]uint64{3, 1, 1, unix.MSG_PEEK, 0, 0}, allow},
+		{"recvfrom", [6]uint64{3, 1, 1, unix.MSG_DONTWAIT, 0, 0}, trace},
+		{"recvfrom", [6]uint64{3, 1, 1, unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL, 0, 0}, allow},
 		{"recvfrom", [6]uint64{3, 1, 1, 0, 0x7fff00000000, 0}, trace},
 		{"recvfrom", [6]uint64{3, 1, 1, unix.MSG_ERRQUEUE, 0, 0}, trace},
 

@@ -76,6 +76,11 @@ var addressed = [][]test{
 	{{arg: 3, op: anyBit32, val: flagged}},
 }
 
+// received holds for recvfrom. One with MSG_DONTWAIT alone is how musl fetches
+// what the kernel has answered to a netlink request by the time send(2) returns:
+// the emulation sees to it that the answer is there.
+var received = append([][]test{{{arg: 3, op: equal32, val: unix.MSG_DONTWAIT}}}, addressed...)
+
 // rules is the filter. Calls that are not listed run natively.
 var rules = []rule{
 	{"socket", trap, notUnix, "gives a surrogate; other families are refused there"},
@@ -91,7 +96,7 @@ var rules = []rule{
 	{"setsockopt", trap, nil, "the emulation's"},
 	{"shutdown", trap, nil, "half-close and RST are the stack's"},
 	{"sendto", trap, addressed, "without an address and flags the surrogate takes the bytes natively"},
-	{"recvfrom", trap, addressed, "without an address and flags the surrogate gives the bytes natively"},
+	{"recvfrom", trap, received, "without an address and flags the surrogate gives the bytes natively"},
 	{"sendmsg", trap, nil, "the address and control data are in memory, out of the filter's sight"},
 	{"recvmsg", trap, nil, "the address and control data are in memory, out of the filter's sight"},
 	{"sendmmsg", trap, nil, "as sendmsg"},
