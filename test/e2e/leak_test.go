@@ -41,9 +41,9 @@ const (
 	slackMemory      = 16 << 10
 )
 
-// leakProgram makes $2 connections to the echo server at 203.0.113.10:$1,
-// one after the other and by name of a C client, says so, and waits.
-const leakProgram = `"$0" connect 203.0.113.10 "$1" "$2" >/dev/null; echo connected; read line`
+// leakProgram makes $2 connections to the echo server at 203.0.113.10:$1, one
+// after the other, says so, and waits.
+const leakProgram = `"$0" connect 203.0.113.10 "$1" "$2" >/dev/null && echo connected; read line`
 
 // A program that makes 10,000 connections leaves nothing behind in netbox
 // while it lives on.
