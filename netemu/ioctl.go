@@ -14,6 +14,10 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Run()
 	}
 	s := e.find(t, c.Int32(0))
+	if s == nil && uint32(c.Args[1]) == siocATMark {
+		// It is about the stream's own urgent mark.
+		return trap.Run()
+	}
 	on := ifreq.Socket{Family: unix.AF_UNIX}
 	if s != nil {
 		on = ifreq.Socket{Family: s.id().family, Type: s.id().typ}
@@ -24,3 +28,6 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 	}
 	return trap.Fail(errno)
 }
+
+// siocATMark is SIOCATMARK (<asm-generic/sockios.h>).
+const siocATMark = 0x8905
