@@ -52,10 +52,11 @@ var Programs = []Program{
 	)},
 	{"connect", join(
 		every(everyC, "succeeds refused"),
-		every(dynamic, `again_after_refused nonblock_succeeds nonblock_refused nonblock_again refusal_told_once
+		every(dynamic, `again_after_refused nonblock_succeeds nonblock_refused nonblock_again refusal_told_by_connect
 			unspec_disconnects_udp unspec_disconnects_tcp unspec_on_fresh bound_source to_any_is_loopback
 			unconnected_messages`),
 		only(Native, untrapped+": recv and send without an address", every(dynamic, "unconnected_io")),
+		only(Native, untrapped+": recv tells the reset of the surrogate", every(dynamic, "refusal_told_by_recv")),
 		only(Native, connectingLook, every(dynamic, "refused_then_poll")),
 		needing(Remote, every(dynamic, `in_progress_states shutdown_ends_attempt send_timeout times_out
 			refused_by_remote unreachable unspec_ends_attempt`)),
@@ -101,6 +102,7 @@ var Programs = []Program{
 		every(dynamic, `connected connected_sendto_elsewhere connect_again zero_length truncated peek_with_address
 			refused refused_wakes_reader refused_unconnected disconnect_and_port sizes destination_errors
 			queue_overflow_drops`),
+		needing(Remote, every(dynamic, "refused_by_remote")),
 		only(Native, untrapped+": send without an address", every(dynamic, "unconnected_send")),
 	)},
 	{"udpmsg", join(

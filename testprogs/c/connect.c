@@ -90,19 +90,28 @@ static void nonblock_again(const char *name)
 	ping_pong(fd, OK(accept(server, NULL, NULL)));
 }
 
-// The pending error may be taken by connect, by read or by SO_ERROR; once.
-static void refusal_told_once(const char *name)
+// The pending error may be taken by the next connect or by recv; once.
+static int refused_in_progress(int server)
 {
-	(void)name;
-	int server = bound(AF_INET, SOCK_STREAM);
-	char c;
 	int fd = new_stream(AF_INET, SOCK_NONBLOCK);
 	ERR(connect_fd(fd, server), EINPROGRESS);
 	CHECK(poll_one(fd, POLLOUT, 5000) & POLLHUP);
+	return fd;
+}
+
+static void refusal_told_by_connect(const char *name)
+{
+	(void)name;
+	int server = bound(AF_INET, SOCK_STREAM), fd = refused_in_progress(server);
 	ERR(connect_fd(fd, server), ECONNREFUSED);
-	fd = new_stream(AF_INET, SOCK_NONBLOCK);
-	ERR(connect_fd(fd, server), EINPROGRESS);
-	CHECK(poll_one(fd, POLLOUT, 5000) & POLLHUP);
+	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
+}
+
+static void refusal_told_by_recv(const char *name)
+{
+	(void)name;
+	int fd = refused_in_progress(bound(AF_INET, SOCK_STREAM));
+	char c;
 	ERR(recv(fd, &c, 1, 0), ECONNREFUSED);
 	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
 }
@@ -295,7 +304,8 @@ static const struct test_case cases[] = {
 	{ "nonblock_succeeds", nonblock_succeeds },
 	{ "nonblock_refused", nonblock_refused },
 	{ "nonblock_again", nonblock_again },
-	{ "refusal_told_once", refusal_told_once },
+	{ "refusal_told_by_connect", refusal_told_by_connect },
+	{ "refusal_told_by_recv", refusal_told_by_recv },
 	{ "in_progress_states", in_progress_states },
 	{ "in_progress_send", in_progress_send },
 	{ "shutdown_ends_attempt", shutdown_ends_attempt },

@@ -252,6 +252,18 @@ static void refused_wakes_reader(const char *name)
 	wait_ok(pid);
 }
 
+static void refused_by_remote(const char *name)
+{
+	(void)name;
+	union address a = remote("NBT_REFUSED", 9);
+	int fd = OK(socket(a.any.sa_family, SOCK_DGRAM, 0));
+	char c;
+	OK(connect(fd, &a.any, address_len(a.any.sa_family)));
+	EQ(send(fd, "x", 1, 0), 1);
+	CHECK(poll_one(fd, POLLIN, 5000) & POLLERR);
+	ERR(recv(fd, &c, 1, MSG_DONTWAIT), ECONNREFUSED);
+}
+
 // Without connect the error is not told.
 static void refused_unconnected(const char *name)
 {
@@ -359,6 +371,7 @@ static const struct test_case cases[] = {
 	{ "two_readers", two_readers },
 	{ "refused", refused },
 	{ "refused_wakes_reader", refused_wakes_reader },
+	{ "refused_by_remote", refused_by_remote },
 	{ "refused_unconnected", refused_unconnected },
 	{ "disconnect_and_port", disconnect_and_port },
 	{ "sizes", sizes },
