@@ -15,7 +15,7 @@ func (e *Endpoint) loopbackIfAny(a Addr) Addr {
 		return a
 	}
 	lo := netip.IPv6Loopback()
-	if e.family == Inet4 || ip.Is4In6() {
+	if e.family == Inet4 || ip.Unmap().Is4() {
 		lo = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	if local, err := e.ep.GetLocalAddress(); err == nil && local.Addr.BitLen() != 0 {
