@@ -14,7 +14,7 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Run()
 	}
 	s := e.find(t, c.Int32(0))
-	if s == nil && uint32(c.Args[1]) == siocATMark {
+	if s == nil && uint32(c.Args[1]) == unix.SIOCATMARK {
 		// It is about the stream's own urgent mark.
 		return trap.Run()
 	}
@@ -28,6 +28,3 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 	}
 	return trap.Fail(errno)
 }
-
-// siocATMark is SIOCATMARK (<asm-generic/sockios.h>).
-const siocATMark = 0x8905
