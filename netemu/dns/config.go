@@ -127,14 +127,17 @@ func (c Config) Loopback() []netip.Addr {
 	return s
 }
 
+func isScoped(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() }
+
 // Routed are the addresses on the far side of the link at which the resolver
-// answers: own, and the listed nameservers that are not on loopback. A
+// answers: own, and the listed nameservers that are not on loopback. An IPv6
 // link-local one (fe80::1%eth0) is not among them: its scope names an interface
-// of the host, which the sandbox does not have.
+// of the host, which the sandbox does not have. An IPv4 one is: clouds have
+// their resolver at 169.254.169.254.
 func (c Config) Routed(own ...netip.Addr) []netip.Addr {
 	s := slices.Clone(own)
 	for _, a := range c.Nameservers {
-		if !a.IsLoopback() && !a.IsLinkLocalUnicast() && !slices.Contains(s, a) {
+		if !a.IsLoopback() && !isScoped(a) && !slices.Contains(s, a) {
 			s = append(s, a)
 		}
 	}

@@ -39,6 +39,8 @@ func TestParseResolvConf(t *testing.T) {
 			addrs("192.0.2.1", "192.0.2.2", "192.0.2.3"), nil, addrs("10.0.2.3", "fd00:2::3", "192.0.2.1", "192.0.2.2", "192.0.2.3"), 5 * time.Second, 2},
 		{"unspecified", "nameserver 0.0.0.0\nnameserver ::\n",
 			addrs("127.0.0.1", "::1"), addrs("127.0.0.1", "::1"), addrs("10.0.2.3", "fd00:2::3"), 5 * time.Second, 2},
+		{"cloud", "nameserver 169.254.169.254\n",
+			addrs("169.254.169.254"), nil, addrs("10.0.2.3", "fd00:2::3", "169.254.169.254"), 5 * time.Second, 2},
 		{"scoped", "nameserver fe80::1%eth0\nnameserver 10.0.2.3\n",
 			addrs("fe80::1%eth0", "10.0.2.3"), nil, addrs("10.0.2.3", "fd00:2::3"), 5 * time.Second, 2},
 	} {

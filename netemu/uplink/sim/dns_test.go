@@ -45,12 +45,12 @@ func TestDNS(t *testing.T) {
 	if err := names.AddHostFlag("mine.test=192.0.2.80"); err != nil {
 		t.Fatal(err)
 	}
-	nameservers := []netip.Addr{netip.MustParseAddr("10.255.255.53"), netip.MustParseAddr("127.0.0.53"), netip.MustParseAddr("192.0.2.80")}
+	nameservers := []netip.Addr{netip.MustParseAddr("10.255.255.53"), netip.MustParseAddr("127.0.0.53"), netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("192.0.2.80")}
 	w := newWorld(t, Options{Nameservers: nameservers, Names: names})
 	for _, server := range []string{
 		"8.8.8.8:53", "1.1.1.1:53", "[2001:4860:4860::8888]:53", "[2606:4700:4700::1111]:53",
 		"10.0.2.2:53", "10.0.2.3:53", "[fd00:2::2]:53", "[fd00:2::3]:53",
-		"10.255.255.53:53", "192.0.2.80:53",
+		"10.255.255.53:53", "169.254.169.254:53", "192.0.2.80:53",
 	} {
 		for _, network := range []string{"udp", "tcp"} {
 			want := "NOERROR; example.test. 60 IN A 192.0.2.80"

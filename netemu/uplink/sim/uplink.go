@@ -90,14 +90,11 @@ func New(o Options) (*Uplink, error) {
 
 // resolvers are the addresses that answer DNS whatever the Internet says.
 func resolvers(nameservers []netip.Addr) []netip.Addr {
-	all := []netip.Addr{uplink.Gateway4, uplink.Gateway6, uplink.Nameserver4, uplink.Nameserver6}
+	var c dns.Config
 	for _, a := range nameservers {
-		a = a.Unmap()
-		if !a.IsLoopback() && !a.IsLinkLocalUnicast() && !slices.Contains(all, a) {
-			all = append(all, a)
-		}
+		c.Nameservers = append(c.Nameservers, a.Unmap())
 	}
-	return all
+	return c.Routed(uplink.Gateway4, uplink.Gateway6, uplink.Nameserver4, uplink.Nameserver6)
 }
 
 // Linked implements uplink.Uplink.
