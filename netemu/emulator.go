@@ -35,6 +35,9 @@ type Config struct {
 	Log     *slog.Logger
 	// AllowUnix are the paths of host AF_UNIX sockets that tasks may reach.
 	AllowUnix []string
+	// YieldPort is asked to give up a service of netbox's own on a port that a
+	// program wants to bind; it says whether it did. Nil: there is none.
+	YieldPort func(port uint16) bool
 }
 
 // Emulator emulates the sockets of one sandbox. It implements trap.Handler.
@@ -44,6 +47,7 @@ type Emulator struct {
 	log     *slog.Logger
 	reg     registry
 	names   *unixNames
+	yield   func(port uint16) bool
 	ledger  Ledger
 	linger  lingering
 
@@ -58,7 +62,7 @@ var _ trap.Handler = (*Emulator)(nil)
 func New(c Config) *Emulator {
 	e := &Emulator{
 		stack: c.Stack, netlink: c.Netlink, log: c.Log,
-		names:    newUnixNames(c.AllowUnix),
+		names: newUnixNames(c.AllowUnix), yield: c.YieldPort,
 		sweepNow: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}

@@ -29,6 +29,9 @@ func (e *Emulator) bind(t trap.Task, c trap.Call) trap.Verdict {
 		e.reg.sweep()
 		errno = s.bind(sa)
 	}
+	if errno == unix.EADDRINUSE && e.yield != nil && e.yield(sa.Addr.Port()) {
+		errno = s.bind(sa)
+	}
 	return trap.Fail(errno)
 }
 

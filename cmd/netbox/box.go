@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	mdns "github.com/miekg/dns"
@@ -28,7 +29,8 @@ type box struct {
 	echo      *lazyEcho
 	forwarder *dns.Forwarder
 	answers   mdns.Handler
-	resolver  *dns.Server
+	resolver  *dns.Server // beyond the link
+	stub      *dns.Server // on the sandbox's loopback
 	host      *stack.Stack
 	ports     *publish.Server
 	emulator  *netemu.Emulator
@@ -131,6 +133,7 @@ func (b *box) publish() error {
 func (b *box) emulate() error {
 	b.emulator = netemu.New(netemu.Config{
 		Stack: b.host, Netlink: netlink.NewServer(b.host), Log: b.o.log, AllowUnix: b.o.allowUnix,
+		YieldPort: b.yieldPort,
 	})
 	return nil
 }
@@ -161,8 +164,10 @@ func (b *box) close() {
 	if b.forwarder != nil {
 		b.forwarder.Close()
 	}
-	if b.resolver != nil {
-		b.resolver.Close()
+	for _, s := range []*dns.Server{b.resolver, b.stub} {
+		if s != nil {
+			s.Close()
+		}
 	}
 	if b.host != nil {
 		b.host.Close()
