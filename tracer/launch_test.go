@@ -102,7 +102,7 @@ func launch(t *testing.T, o tracer.Options) (string, tracer.ExitStatus, error) {
 
 func TestCases(t *testing.T) {
 	for _, name := range []string{
-		"basic", "registers", "wait_eintr", "wait_restart", "wait_timeout", "wait_ignored", "accept_eintr", "accept_restart",
+		"basic", "registers", "below_stack", "wait_eintr", "wait_restart", "wait_timeout", "wait_ignored", "accept_eintr", "accept_restart",
 		"gated", "gate_crowd", "gate_killed", "accept_fault", "stop_cont", "stop_self", "handler_calls",
 		"long_jump", "alt_stack", "storm", "forks", "exec_thread", "leader_gone", "group_exit", "killed",
 		"threads", "small_stacks", "remake", "emfile", "put_at", "refused", "own_filter", "loop",
