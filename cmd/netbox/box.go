@@ -108,14 +108,35 @@ func (b *box) serveNames() error {
 	if b.answers == nil {
 		return nil
 	}
-	b.resolver = dns.NewServer(b.answers, b.o.log)
+	b.resolver, b.stub = dns.NewServer(b.answers, b.o.log), dns.NewServer(b.answers, b.o.log)
 	if b.o.uplink == "nat" {
 		at := b.o.resolver.Routed(uplink.Nameserver4, uplink.Nameserver6)
 		if err := b.resolver.Listen(b.uplink.Stack(), at...); err != nil {
 			return err
 		}
 	}
-	return b.resolver.Listen(b.host, b.o.resolver.Loopback()...)
+	at := b.o.resolver.Loopback()
+	for _, a := range usualStubs {
+		if !slices.Contains(at, a) {
+			at = append(at, a)
+		}
+	}
+	return b.stub.Listen(b.host, at...)
+}
+
+// usualStubs are where systemd-resolved and Docker's resolver listen, and so
+// where programs look whose configuration comes from elsewhere than
+// /etc/resolv.conf.
+var usualStubs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 53}), netip.AddrFrom4([4]byte{127, 0, 0, 11})}
+
+// yieldPort lets a program that wants the DNS port of the sandbox for itself
+// have it.
+func (b *box) yieldPort(port uint16) bool {
+	if port != dns.Port || b.stub == nil {
+		return false
+	}
+	b.stub.Close()
+	return true
 }
 
 func (b *box) publish() error {
