@@ -61,12 +61,7 @@ func (e *Endpoint) Receive(p []byte, peek bool) (Datagram, unix.Errno) {
 	if en != 0 {
 		return Datagram{}, en
 	}
-	w := tcpip.SliceWriter(p)
-	opts := tcpip.ReadOptions{Peek: peek, NeedRemoteAddr: true}
-	res, err := e.ep.Read(&w, opts)
-	if isNetstackError(err) {
-		res, err = e.ep.Read(&w, opts)
-	}
+	res, err := e.read(p, tcpip.ReadOptions{Peek: peek, NeedRemoteAddr: true})
 	switch err.(type) {
 	case nil:
 	case *tcpip.ErrBadBuffer: // len(p) is 0 and the datagram is not empty
@@ -79,6 +74,18 @@ func (e *Endpoint) Receive(p []byte, peek bool) (Datagram, unix.Errno) {
 		From:    e.family.addr(res.RemoteAddr),
 		Control: e.control(&res.ControlMessages),
 	}, 0
+}
+
+// read reads one datagram from netstack.
+func (e *Endpoint) read(p []byte, opts tcpip.ReadOptions) (tcpip.ReadResult, tcpip.Error) {
+	e.reading.Lock()
+	defer e.reading.Unlock()
+	w := tcpip.SliceWriter(p)
+	res, err := e.ep.Read(&w, opts)
+	if isNetstackError(err) {
+		res, err = e.ep.Read(&w, opts)
+	}
+	return res, err
 }
 
 // isNetstackError says whether err is the port-unreachable that netstack keeps

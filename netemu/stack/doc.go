@@ -37,5 +37,6 @@
 // connections outlive Close harmlessly: their calls return errors.
 //
 // Lock order: Stack.mu, Endpoint.mu and the gateway's flow locks are leaves.
-// None is held while calling netstack or a callback.
+// None is held while calling netstack or a callback; Endpoint.groups
+// and Endpoint.reading are held over one call of netstack.
 package stack

@@ -179,6 +179,7 @@ func TestDual(t *testing.T) {
 	native := newNative(t)
 	for name, play := range scenarios {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, GatewayConfig{})
 			run := func(mk func(bool, Family) sock) []string {
 				s := &script{t: t, make: mk}

@@ -33,6 +33,15 @@ type Endpoint struct {
 	family Family
 	proto  uint8 // IP protocol number
 
+	// groups is held over a change of memberships, of which netstack must hear
+	// none once it has been told to close.
+	groups sync.Mutex
+	closed bool // guarded by groups
+
+	// reading is held over a datagram's read: netstack races when one call
+	// peeks at a packet that another one takes.
+	reading sync.Mutex
+
 	mu       sync.Mutex
 	peer     Addr          // raw: connected to; netstack does not tell
 	flags    [numBool]bool // options that only say what to report
@@ -249,6 +258,9 @@ func (e *Endpoint) Abort() {
 }
 
 func (e *Endpoint) forget() {
+	e.groups.Lock()
+	e.closed = true
+	e.groups.Unlock()
 	e.stopTimer()
 	e.s.mu.Lock()
 	delete(e.s.socks, e.ep)

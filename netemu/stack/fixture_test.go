@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -277,3 +278,5 @@ func relayTCP(to string) func(*TCPRequest) {
 		<-done
 	}
 }
+
+func isErrno(err error, want unix.Errno) bool { return errors.Is(err, want) }

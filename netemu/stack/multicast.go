@@ -16,7 +16,7 @@ func (e *Endpoint) JoinGroup(group netip.Addr, nic int32, local netip.Addr) unix
 		return en
 	}
 	o := tcpip.AddMembershipOption(m)
-	return errno(e.ep.SetSockOpt(&o))
+	return e.setMembership(&o)
 }
 
 // LeaveGroup is IP_DROP_MEMBERSHIP and IPV6_LEAVE_GROUP: EADDRNOTAVAIL when not
@@ -27,7 +27,17 @@ func (e *Endpoint) LeaveGroup(group netip.Addr, nic int32, local netip.Addr) uni
 		return en
 	}
 	o := tcpip.RemoveMembershipOption(m)
-	return errno(e.ep.SetSockOpt(&o))
+	return e.setMembership(&o)
+}
+
+// setMembership tells netstack of a change. It panics at one after Close.
+func (e *Endpoint) setMembership(o tcpip.SettableSocketOption) unix.Errno {
+	e.groups.Lock()
+	defer e.groups.Unlock()
+	if e.closed {
+		return unix.EBADF
+	}
+	return errno(e.ep.SetSockOpt(o))
 }
 
 // membership finds the interface of a group: eth0 when nothing names one, as

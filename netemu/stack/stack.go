@@ -56,6 +56,7 @@ type Stats struct {
 
 // newStack makes a stack without interfaces.
 func newStack(handleLocal bool) *Stack {
+	silence()
 	s := &Stack{socks: map[tcpip.Endpoint]*Endpoint{}}
 	s.net = stack.New(stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocolWithOptions(ipv6Options())},

@@ -6,17 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func init() {
-	scenarios["tcp backlog"] = tcpBacklog
-	scenarios["tcp time-wait"] = tcpTimeWait
-	scenarios["tcp inherited options"] = tcpInherit
-	scenarios["tcp close listener"] = tcpCloseListener
-	scenarios["tcp connect in progress"] = tcpInProgress
-	scenarios["tcp shutdown kinds"] = tcpShutdowns
-	scenarios["udp demultiplexing"] = udpDemux
-	scenarios["udp v4 and v6"] = udpMixed
-}
-
 // settle gives what should not happen the time to happen.
 const settle = 300 * time.Millisecond
 
@@ -165,61 +154,4 @@ func tcpShutdowns(s *script) {
 	time.Sleep(settle)
 	_, en = k.Remote()
 	s.say("peer's getpeername", en)
-}
-
-func udpDemux(s *script) {
-	any4, one := s.udp(Inet4), s.udp(Inet4)
-	s.say("bind", any4.Bind(port("127.0.0.1", 6001)))
-	a, _ := any4.Local()
-	s.say("bind", one.Bind(port("127.0.0.1", 6002)))
-	b, _ := one.Local()
-	to := port("127.0.0.1", b.Port())
-	third := s.udp(Inet4)
-	s.connect(one, port("127.0.0.1", a.Port()))
-	n, en := third.SendTo([]byte("stranger"), &to)
-	s.say("stranger", n, en)
-	n, en = any4.SendTo([]byte("peer"), &to)
-	s.say("peer", n, en)
-	s.poll("connected", one, unix.POLLIN)
-	n, en = one.Recv(20)
-	s.say("recv", n, en)
-	time.Sleep(settle)
-	n, en = one.Recv(20)
-	s.say("recv", n, en)
-	s.say("disconnect", one.Disconnect())
-	s.local(one)
-	n, en = third.SendTo([]byte("stranger"), &to)
-	s.say("stranger", n, en)
-	s.poll("disconnected", one, unix.POLLIN)
-	n, en = one.Recv(20)
-	s.say("recv", n, en)
-}
-
-func udpMixed(s *script) {
-	k := s.udp(Inet6)
-	s.say("bind", k.Bind(port("::", 0)))
-	a, _ := k.Local()
-	c := s.udp(Inet4)
-	to := port("127.0.0.1", a.Port())
-	n, en := c.SendTo([]byte("four"), &to)
-	s.say("v4", n, en)
-	s.poll("dual", k, unix.POLLIN)
-	n, en = k.Recv(9)
-	s.say("recv", n, en)
-	ca, _ := c.Local()
-	back := port("::ffff:127.0.0.1", ca.Port())
-	n, en = k.SendTo([]byte("back"), &back)
-	s.say("mapped", n, en)
-	s.poll("v4", c, unix.POLLIN)
-	d := s.udp(Inet6)
-	s.say("bind v6", d.Bind(port("::1", 0)))
-	n, en = d.SendTo([]byte("x"), &back)
-	s.say("mapped from a v6 address", n, en)
-	e := s.udp(Inet6)
-	s.say("bind mapped", e.Bind(port("::ffff:127.0.0.1", 0)))
-	six := port("::1", a.Port())
-	n, en = e.SendTo([]byte("x"), &six)
-	s.say("v6 from a mapped address", n, en)
-	s.say("connect v6 from a mapped address", e.Connect(six))
-	s.say("connect mapped from a v6 address", d.Connect(back))
 }

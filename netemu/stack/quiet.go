@@ -1,0 +1,15 @@
+package stack
+
+import (
+	"io"
+	"sync"
+
+	"gvisor.dev/gvisor/pkg/log"
+)
+
+// silence turns off netstack's own log, which would write to stderr, the
+// program's terminal: its lines are about single packets, which a program can
+// make at will, and what they report is counted as well.
+var silence = sync.OnceFunc(func() {
+	log.SetTarget(log.GoogleEmitter{Writer: &log.Writer{Next: io.Discard}})
+})
