@@ -135,7 +135,7 @@ func (b *box) yieldPort(port uint16) bool {
 	if port != dns.Port || b.stub == nil {
 		return false
 	}
-	b.stub.Close()
+	b.stub.Stop()
 	return true
 }
 

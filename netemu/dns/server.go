@@ -139,15 +139,33 @@ func (s *Server) report(err error) {
 	}
 }
 
-// Close closes the sockets and joins every goroutine. A Forwarder behind the
-// handler is closed before, else Close waits for its questions in flight.
-func (s *Server) Close() {
+// Stop gives the sockets up at once, so that their ports are free, and does not
+// wait for the questions in flight; Close joins those.
+func (s *Server) Stop() {
 	s.mu.Lock()
 	s.closed = true
 	servers := s.servers
+	s.mu.Unlock()
+	for _, srv := range servers {
+		// The sockets can only be closed already.
+		if srv.PacketConn != nil {
+			_ = srv.PacketConn.Close()
+		}
+		if srv.Listener != nil {
+			_ = srv.Listener.Close()
+		}
+	}
+	s.conns.closeAll()
+}
+
+// Close closes the sockets and joins every goroutine. A Forwarder behind the
+// handler is closed before, else Close waits for its questions in flight.
+func (s *Server) Close() {
+	s.Stop()
+	s.mu.Lock()
+	servers := s.servers
 	s.servers = nil
 	s.mu.Unlock()
-	s.conns.closeAll()
 	for _, srv := range servers {
 		// The error is "not started": a server that stopped by itself.
 		_ = srv.Shutdown()

@@ -138,6 +138,50 @@ func TestServerCloseDoesNotWait(t *testing.T) {
 	}
 }
 
+// Stop frees the ports while a question is in flight; Close joins it later.
+func TestServerStop(t *testing.T) {
+	checkLeaks(t)
+	f := forwarder(t, time.Hour, silent(t))
+	var n loopbackNetwork
+	s := NewServer(f, nil)
+	if err := s.Listen(&n, nameserver); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("udp", n.udp.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	q, err := question("name.test", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write(q); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); len(f.inFlight) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the question did not reach the forwarder")
+		}
+	}
+	s.Stop()
+	pc, err := net.ListenPacket("udp", n.udp.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pc.Close()
+	l, err := net.Listen("tcp", n.tcp.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if len(f.inFlight) != 1 {
+		t.Error("the question is not in flight any more")
+	}
+	f.Close()
+	s.Close()
+}
+
 // deaf is a connection whose program asks, reads the first byte of the answer,
 // and no more. A pipe has no buffer, so the server's write is stuck by then.
 func deaf(t *testing.T, s *Server) {
