@@ -17,6 +17,7 @@ var (
 const (
 	untrapped      = "the call is not trapped, and a surrogate is an AF_UNIX socket"
 	connectingLook = "a TCP surrogate that is not connected looks like one that is connecting"
+	plainRefusal   = untrapped + ": read, recv and send tell a UDP refusal as ECONNRESET"
 )
 
 // Programs is the table of all cases.
@@ -104,6 +105,7 @@ var Programs = []Program{
 			queue_overflow_drops`),
 		needing(Remote, every(dynamic, "refused_by_remote")),
 		only(Native, untrapped+": send without an address", every(dynamic, "unconnected_send")),
+		only(Native, plainRefusal, every(dynamic, "refused_told_plainly")),
 	)},
 	{"udpmsg", join(
 		every(everyC, "batches"),
@@ -133,9 +135,10 @@ var Programs = []Program{
 	{GoProgram, join(
 		every(everyGo, "tcp_echo tcp_many udp_echo lookup_localhost happy_eyeballs http exec_listener"),
 		every(plainGo, `tcp_echo_v6 tcp_half_close tcp_deadline tcp_refused tcp_listener_close tcp_options tcp_bulk
-			udp_connected udp_refused udp_dual_stack udp_deadline http_keepalive interfaces exec_connection
+			udp_connected udp_dual_stack udp_deadline http_keepalive interfaces exec_connection
 			file_listener unix_socket`),
 		needing(Remote, every(plainGo, "tcp_dial_timeout tcp_dial_cancel")),
+		only(Native, plainRefusal, every(plainGo, "udp_refused")),
 	)},
 }
 

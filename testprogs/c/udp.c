@@ -229,27 +229,49 @@ static void refused(const char *name)
 	CHECK(poll_one(fd, 0, 5000) & POLLERR);
 	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
 	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
-	EQ(send(fd, "x", 1, 0), 1);
-	CHECK(poll_one(fd, 0, 5000) & POLLERR);
-	ERR(send(fd, "x", 1, 0), ECONNREFUSED);
+}
+
+// A socket connected to a port that is closed.
+static int connected_to_closed(void)
+{
+	int closed = bound(AF_INET, SOCK_DGRAM), fd = OK(socket(AF_INET, SOCK_DGRAM, 0));
+	OK(connect_fd(fd, closed));
+	OK(close(closed));
+	return fd;
 }
 
 static void refused_wakes_reader(const char *name)
 {
 	(void)name;
-	int closed = bound(AF_INET, SOCK_DGRAM), fd = OK(socket(AF_INET, SOCK_DGRAM, 0));
-	union address a = local_address(closed);
-	char c;
-	OK(connect(fd, &a.any, sizeof a.in));
-	OK(close(closed));
+	int fd = connected_to_closed();
 	pid_t pid = test_fork();
 	if (pid == 0) {
-		ERR(recv(fd, &c, 1, 0), ECONNREFUSED);
+		union address from;
+		socklen_t len = sizeof from;
+		char c;
+		ERR(recvfrom(fd, &c, 1, 0, &from.any, &len), ECONNREFUSED);
 		_exit(0);
 	}
 	wait_blocked(pid);
 	EQ(send(fd, "x", 1, 0), 1);
 	wait_ok(pid);
+}
+
+// read, recv and send tell it as well.
+static void refused_told_plainly(const char *name)
+{
+	(void)name;
+	int fd = connected_to_closed();
+	char c;
+	EQ(send(fd, "x", 1, 0), 1);
+	CHECK(poll_one(fd, POLLIN, 5000) & POLLERR);
+	ERR(recv(fd, &c, 1, 0), ECONNREFUSED);
+	EQ(send(fd, "x", 1, 0), 1);
+	CHECK(poll_one(fd, POLLIN, 5000) & POLLERR);
+	ERR(read(fd, &c, 1), ECONNREFUSED);
+	EQ(send(fd, "x", 1, 0), 1);
+	CHECK(poll_one(fd, 0, 5000) & POLLERR);
+	ERR(send(fd, "x", 1, 0), ECONNREFUSED);
 }
 
 static void refused_by_remote(const char *name)
@@ -371,6 +393,7 @@ static const struct test_case cases[] = {
 	{ "two_readers", two_readers },
 	{ "refused", refused },
 	{ "refused_wakes_reader", refused_wakes_reader },
+	{ "refused_told_plainly", refused_told_plainly },
 	{ "refused_by_remote", refused_by_remote },
 	{ "refused_unconnected", refused_unconnected },
 	{ "disconnect_and_port", disconnect_and_port },
