@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// maxTCP bounds the open connections: the 2,000 at once of the tests and as
-	// many lingering ones fit, and 4096 × 2 buffers that are in use do not yet
-	// fill a small machine. SYNs beyond are dropped, and sent again.
+	// maxTCP bounds the open connections: 2,000 at once and as many that linger.
+	// Each that copies has a buffer of 32 KiB, 128 MiB in all. SYNs beyond are
+	// dropped, and sent again.
 	maxTCP = 4096
 	// textWait is how long a text service waits for the program to close:
 	// closing before would turn what the program sent into a reset of the text.

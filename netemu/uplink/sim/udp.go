@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// maxUDP bounds the open flows; first datagrams beyond are dropped.
-	maxUDP = 4096
+	// maxUDP bounds the open flows, as nat does. Each holds a buffer of 64 KiB,
+	// 128 MiB in all. First datagrams beyond are dropped.
+	maxUDP = 2048
 	// udpIdle ends a flow without datagrams: Linux's conntrack keeps an
 	// unanswered one as long (nf_conntrack_udp_timeout). The next datagram
 	// makes a new flow, which a program can't tell from the old one.
