@@ -71,7 +71,12 @@ func TestFar(t *testing.T) {
 func serveFar(t *testing.T) error {
 	for _, a := range []netip.Addr{far4, far6} {
 		at := netip.AddrPortFrom(a, 7)
-		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+		var l *net.TCPListener
+		var err error
+		eventually(func() bool { // an IPv6 address is tentative for a moment, nodad or not
+			l, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+			return !errors.Is(err, unix.EADDRNOTAVAIL)
+		})
 		if err != nil {
 			return err
 		}

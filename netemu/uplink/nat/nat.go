@@ -91,6 +91,7 @@ type NAT struct {
 	cancel  context.CancelFunc
 	running relay.Group // goroutines of flows
 	closing sync.Once
+	noRoom  sync.Once // the warning
 
 	tcp   *relay.Table
 	dials atomic.Int64 // connect(2)s in flight

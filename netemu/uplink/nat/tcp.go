@@ -130,11 +130,16 @@ func (n *NAT) failTCP(r *stack.TCPRequest, err error, log *slog.Logger) {
 		// there may be room. EADDRNOTAVAIL is connect(2) out of ephemeral
 		// ports.
 		n.count.tcpNoRoom.Add(1)
-		log.Warn("the host has no room for another connection", "err", err)
+		n.warnNoRoom(err)
 		r.Drop()
 	default:
 		r.Unreachable(unreachable(errno))
 	}
+}
+
+// warnNoRoom says so once: a program that meets the limit meets it often.
+func (n *NAT) warnNoRoom(err error) {
+	n.noRoom.Do(func() { n.log.Warn("the host has no room for another socket", "err", err) })
 }
 
 // unreachable is the ICMP code that gives a program errno, as far as ICMP can

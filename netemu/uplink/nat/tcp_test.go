@@ -398,8 +398,14 @@ func TestSamePortAgain(t *testing.T) {
 			local = netip.AddrPortFrom(uplink.Host6, 40000)
 		}
 		for i := range 5 {
-			began := time.Now()
-			c, err := r.host.DialTCP(r.context(), local, at)
+			var c relay.Conn
+			var err error
+			var began time.Time
+			eventually(func() bool { // the sandbox's end may still be in LAST-ACK
+				began = time.Now()
+				c, err = r.host.DialTCP(r.context(), local, at)
+				return !errors.Is(err, unix.EADDRINUSE)
+			})
 			if err != nil {
 				t.Fatalf("%s, connection %d, after %v: %v", f.name, i, time.Since(began), err)
 			}
@@ -413,4 +419,44 @@ func TestSamePortAgain(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestNoDescriptors: with RLIMIT_NOFILE used up a SYN is dropped, counted, and
+// the connection comes about when there is room again.
+func TestNoDescriptors(t *testing.T) {
+	r := newRig(t, Config{HostLoopback: true})
+	l, at := families[0].listen(t)
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	restore := func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+			t.Error(err)
+		}
+	}
+	defer restore()
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	dialled := make(chan error)
+	go func() {
+		c, err := r.dial(at)
+		if err == nil {
+			c.Close()
+		}
+		dialled <- err
+	}()
+	if !eventually(func() bool { return r.nat.Stats().TCPNoRoom > 0 }) {
+		t.Error("no SYN was dropped")
+	}
+	restore()
+	if err := <-dialled; err != nil {
+		t.Errorf("when there was room again: %v", err)
+	}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
 }

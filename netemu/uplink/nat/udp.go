@@ -163,7 +163,7 @@ func (n *NAT) failUDP(r *stack.UDPRequest, err error) {
 	}
 	switch errno {
 	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
-		n.log.Warn("the host has no room for another socket", "err", err)
+		n.warnNoRoom(err)
 	default:
 		r.Unreachable(unreachable(errno))
 	}
