@@ -11,11 +11,11 @@
 // the same program meets the same answers. Where no namespaces can be made the
 // cases that need such hosts are left out, by reason.
 //
-// netbox is built for the test unless NETBOX names a binary. The whole table
-// is written to build/dual.txt. Flags, after -args:
+// netbox is built for the test unless NETBOX names a binary. Flags, after -args:
 //
 //	-cases REGEXP   only these, as program/case
 //	-where LIST     of native,netbox
 //	-users LIST     of root,nobody
 //	-jobs N         how many cases run at once
+//	-table FILE     where the whole table is written: build/dual.txt
 package dual

@@ -127,7 +127,7 @@ func (s *suite) report(t *testing.T, c column, r row) {
 	}
 }
 
-// writeTable writes build/dual.txt: a line a row, a column a run.
+// writeTable writes a line a row, a column a run.
 func (s *suite) writeTable(t *testing.T) {
 	t.Helper()
 	var b strings.Builder
@@ -157,8 +157,7 @@ func (s *suite) writeTable(t *testing.T) {
 		t.Log(line)
 		fmt.Fprintln(&b, line)
 	}
-	path := filepath.Join(bed.Root(), "build", "dual.txt")
-	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+	if err := os.WriteFile(*tableFlag, []byte(b.String()), 0o644); err != nil {
 		t.Error(err)
 	}
 }

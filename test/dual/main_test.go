@@ -2,6 +2,7 @@ package dual
 
 import (
 	"flag"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,6 +18,8 @@ var (
 	// Most of a case's time is waiting, so more run at once than there are
 	// processors; the limits leave room for it.
 	jobsFlag = flag.Int("jobs", 4, "cases run at once")
+
+	tableFlag = flag.String("table", filepath.Join(bed.Root(), "build", "dual.txt"), "file that the table is written to")
 )
 
 func TestMain(m *testing.M) { world.Main(m, bed.Remove) }
