@@ -14,5 +14,11 @@
 //
 // A call of a foreign ABI (i386, x32) fails with ENOSYS, as on a kernel built
 // without it. A trapped call that no tracer looks at fails with ENOSYS too
-// (seccomp(2), SECCOMP_RET_TRACE): what escapes the supervisor has no network.
+// (seccomp(2), SECCOMP_RET_TRACE): what escapes the supervisor, as a child made
+// with CLONE_UNTRACED does, has no network.
+//
+// unshare(2) and setns(2) are native: sockets are trapped in any network
+// namespace, so they open no way out. Neither do perf_event_open(2) and
+// kcmp(2). Files, such as /dev/net/tun and /proc/PID/mem of other processes of
+// the user, are no matter of system-call numbers.
 package seccomp

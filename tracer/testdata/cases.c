@@ -571,6 +571,9 @@ static void refused(void) {
 	CHECK(ptrace(PTRACE_ATTACH, pid, 0, 0) == -1 && errno == EPERM);
 	kill(pid, SIGKILL);
 	ended(pid);
+	pid = syscall(SYS_clone, CLONE_UNTRACED | SIGCHLD, 0, 0, 0, 0); // no tracer, no network
+	if (pid == 0) _exit(socket(AF_INET, SOCK_STREAM, 0) == -1 && errno == ENOSYS ? 9 : 1);
+	CHECK(WEXITSTATUS(ended(pid)) == 9);
 	CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == -1 && errno == EPERM);
 	CHECK(syscall(438, 0, 0, 0) == -1 && errno == EPERM); // pidfd_getfd
 	CHECK(syscall(425, 8, NULL) == -1 && errno == ENOSYS); // io_uring_setup
