@@ -167,19 +167,14 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		Flags: unix.MSG_DONTWAIT | r.flags&(unix.MSG_PEEK|unix.MSG_TRUNC),
 	}
 	q.Check = func(t trap.Task) *trap.Verdict {
-		var ok bool
-		if a, ok = d.sur.Oldest(); ok {
+		var there bool
+		if a, there = d.oldest(); there {
 			return nil
-		}
-		d.pull()
-		if a, ok = d.sur.Oldest(); ok || d.showsError() {
-			return nil
-		}
-		if errno := d.unraisedError(); errno != 0 {
-			v := r.fail(errno)
-			return &v
 		}
 		v := d.waitForOne(t, fd, r, deadline)
+		if errno := d.unraisedError(); errno != 0 {
+			v = r.fail(errno)
+		}
 		return &v
 	}
 	q.Then = func(t trap.Task, n int64, flags int, _ int32) trap.Verdict {
@@ -198,6 +193,17 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		return r.finish(t, delivered{n: n, flags: flags &^ unix.MSG_CMSG_CLOEXEC, from: a.from, control: d.want.messages(d.idn.family, a)})
 	}
 	return q.Verdict()
+}
+
+// oldest is the datagram that a receive would take now; true also if it would
+// take the pending error.
+func (d *datagram) oldest() (arrival, bool) {
+	if a, ok := d.sur.Oldest(); ok {
+		return a, true
+	}
+	d.pull()
+	a, ok := d.sur.Oldest()
+	return a, ok || d.showsError()
 }
 
 func (d *datagram) showsError() bool {

@@ -114,10 +114,6 @@ func (d *datagram) sendMsg(t trap.Task, addr uint64, flags int32) (int, unix.Err
 	if errno != 0 {
 		return 0, errno
 	}
-	vec, errno := copyIovec(t, h.IOV, h.IOVLen)
-	if errno != 0 {
-		return 0, errno
-	}
 	if h.NameLen == 0 {
 		h.Name = 0
 	}
@@ -125,10 +121,7 @@ func (d *datagram) sendMsg(t trap.Task, addr uint64, flags int32) (int, unix.Err
 	if errno != 0 {
 		return 0, errno
 	}
-	if h.ControlLen > maxControl {
-		return 0, unix.ENOBUFS
-	}
-	control := make([]byte, h.ControlLen)
+	control := make([]byte, min(h.ControlLen, maxControl)) // checked; a racing task only cheats itself
 	if len(control) > 0 {
 		if errno := t.ReadMemory(h.Control, control); errno != 0 {
 			return 0, errno
@@ -139,6 +132,10 @@ func (d *datagram) sendMsg(t trap.Task, addr uint64, flags int32) (int, unix.Err
 		return 0, errno
 	}
 	if errno := d.checkDestination(to); errno != 0 {
+		return 0, errno
+	}
+	vec, errno := copyIovec(t, h.IOV, h.IOVLen)
+	if errno != 0 {
 		return 0, errno
 	}
 	p, errno := gather(t, vec, surrogate.MaxDatagram)

@@ -5,11 +5,9 @@ import (
 	"io"
 	"os"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
-	"netbox/netemu/stack"
 	"netbox/netemu/surrogate"
 )
 
@@ -82,16 +80,6 @@ func (s *stream) writeEnded() {
 	}
 }
 
-// closed is close(2) of the last copy: in order, or with a reset if data was
-// unread (RFC 2525 section 2.17, tcp_close). SO_LINGER is netstack's to obey.
-func (s *stream) closed(unread bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hungUp = true
-	s.endLocked(0, unread || s.state == connecting)
-	s.e.reg.remove(s)
-}
-
 // inbound carries bytes from the endpoint to the task. It first waits for the
 // handshake.
 func (s *stream) inbound() {
@@ -146,58 +134,6 @@ func (s *stream) await(ch chan struct{}) bool {
 	}
 }
 
-// established waits for the handshake and tells the task how it ended.
-func (s *stream) established() bool {
-	giveUp := s.userTimeout()
-	for {
-		s.mu.Lock()
-		if s.state != connecting {
-			ok := s.state == connected
-			s.mu.Unlock()
-			return ok
-		}
-		ready := s.ep.Readiness(unix.POLLOUT | unix.POLLERR | unix.POLLHUP)
-		if ready != 0 {
-			errno := s.ep.TakeError()
-			if errno != 0 || ready&unix.POLLOUT == 0 {
-				s.failedConnect = true
-				if errno == 0 {
-					errno = unix.ECONNREFUSED
-				}
-				s.endLocked(errno, false)
-				s.mu.Unlock()
-				return false
-			}
-			s.state = connected
-			s.rememberLocked()
-			s.mu.Unlock()
-			s.sur.Open()
-			return true
-		}
-		s.mu.Unlock()
-		select {
-		case <-s.writable:
-		case <-s.done:
-			return false
-		case <-giveUp:
-			s.mu.Lock()
-			s.failedConnect = true
-			s.endLocked(unix.ETIMEDOUT, true)
-			s.mu.Unlock()
-			return false
-		}
-	}
-}
-
-// userTimeout fires when TCP_USER_TIMEOUT, set before connect(2), is over: it
-// limits the handshake too (tcp_retransmit_timer), which netstack leaves out.
-func (s *stream) userTimeout() <-chan time.Time {
-	if ms, errno := s.endpoint().GetInt(stack.UserTimeout); errno == 0 && ms > 0 {
-		return time.After(time.Duration(ms) * time.Millisecond)
-	}
-	return nil
-}
-
 // readEnded passes on the peer's FIN.
 func (s *stream) readEnded() {
 	s.mu.Lock()
@@ -220,63 +156,6 @@ func (s *stream) failed(errno unix.Errno) {
 	if s.state == connected {
 		s.endLocked(errno, false)
 	}
-}
-
-// endLocked ends the socket: errno is what the task will learn (0: an orderly
-// end), abort resets the connection. What is left is a tombstone.
-func (s *stream) endLocked(errno unix.Errno, abort bool) {
-	if s.state == over {
-		return
-	}
-	s.rememberLocked()
-	s.state, s.soError = over, errno
-	if s.listener != nil {
-		s.listener.stop()
-	}
-	s.unsubscribe()
-	if abort {
-		s.ep.Abort()
-	} else {
-		s.ep.Close()
-		s.e.linger.add(s.ep)
-	}
-	close(s.done)
-	if errno != 0 {
-		s.sur.Reset()
-	} else {
-		s.sur.Close()
-	}
-	if !s.hungUp {
-		s.e.reg.bury(s)
-	}
-}
-
-func (s *stream) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.endLocked(0, true)
-}
-
-// gone looks whether the surrogate is closed and nothing is left to send: then
-// the port is free at once, without waiting for outbound's turn.
-func (s *stream) gone() bool {
-	if s.sur.HungUp() && s.sur.Unread() == 0 {
-		s.mu.Lock()
-		idle := s.state == fresh || s.state == listening
-		s.mu.Unlock()
-		if idle {
-			s.closed(false)
-			return true
-		}
-	}
-	return false
-}
-
-func (s *stream) pending() bool {
-	s.mu.Lock()
-	state := s.state
-	s.mu.Unlock()
-	return state == connected && s.sur.HungUp()
 }
 
 // streamWriter is the surrogate as the io.Writer that ReadStream wants; it

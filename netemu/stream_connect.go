@@ -1,6 +1,8 @@
 package netemu
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
@@ -147,4 +149,64 @@ func (s *stream) renewLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 		return n.connect(t, fd, raw)
 	}
 	return i.Verdict()
+}
+
+// established waits for the handshake and tells the task how it ended.
+func (s *stream) established() bool {
+	giveUp := s.userTimeout()
+	for {
+		s.mu.Lock()
+		if s.state != connecting {
+			ok := s.state == connected
+			s.mu.Unlock()
+			return ok
+		}
+		ready := s.ep.Readiness(unix.POLLOUT | unix.POLLERR | unix.POLLHUP)
+		if ready != 0 {
+			ok := s.decideLocked(ready)
+			s.mu.Unlock()
+			if ok {
+				s.sur.Open()
+			}
+			return ok
+		}
+		s.mu.Unlock()
+		select {
+		case <-s.writable:
+		case <-s.done:
+			return false
+		case <-giveUp:
+			s.mu.Lock()
+			s.failedConnect = true
+			s.endLocked(unix.ETIMEDOUT, true)
+			s.mu.Unlock()
+			return false
+		}
+	}
+}
+
+// decideLocked takes the outcome of the handshake, of which netstack has shown
+// events.
+func (s *stream) decideLocked(events stack.Events) bool {
+	errno := s.ep.TakeError()
+	if errno == 0 && events&unix.POLLOUT != 0 {
+		s.state = connected
+		s.rememberLocked()
+		return true
+	}
+	s.failedConnect = true
+	if errno == 0 {
+		errno = unix.ECONNREFUSED
+	}
+	s.endLocked(errno, false)
+	return false
+}
+
+// userTimeout fires when TCP_USER_TIMEOUT, set before connect(2), is over: it
+// limits the handshake too (tcp_retransmit_timer), which netstack leaves out.
+func (s *stream) userTimeout() <-chan time.Time {
+	if ms, errno := s.endpoint().GetInt(stack.UserTimeout); errno == 0 && ms > 0 {
+		return time.After(time.Duration(ms) * time.Millisecond)
+	}
+	return nil
 }

@@ -1,0 +1,72 @@
+package netemu
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// closed is close(2) of the last copy: in order, or with a reset if data was
+// unread (RFC 2525 section 2.17, tcp_close). SO_LINGER is netstack's to obey.
+func (s *stream) closed(unread bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hungUp = true
+	s.endLocked(0, unread || s.state == connecting)
+	s.e.reg.remove(s)
+}
+
+// endLocked ends the socket: errno is what the task will learn (0: an orderly
+// end), abort resets the connection. What is left is a tombstone.
+func (s *stream) endLocked(errno unix.Errno, abort bool) {
+	if s.state == over {
+		return
+	}
+	s.rememberLocked()
+	s.state, s.soError = over, errno
+	if s.listener != nil {
+		s.listener.stop()
+	}
+	s.unsubscribe()
+	if abort {
+		s.ep.Abort()
+	} else {
+		s.ep.Close()
+		s.e.linger.add(s.ep)
+	}
+	close(s.done)
+	if errno != 0 {
+		s.sur.Reset()
+	} else {
+		s.sur.Close()
+	}
+	if !s.hungUp {
+		s.e.reg.bury(s)
+	}
+}
+
+func (s *stream) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endLocked(0, true)
+}
+
+// gone looks whether the surrogate is closed and nothing is left to send: then
+// the port is free at once, without waiting for outbound's turn.
+func (s *stream) gone() bool {
+	if s.sur.HungUp() && s.sur.Unread() == 0 {
+		s.mu.Lock()
+		idle := s.state == fresh || s.state == listening
+		s.mu.Unlock()
+		if idle {
+			s.closed(false)
+			return true
+		}
+	}
+	return false
+}
+
+func (s *stream) pending() bool {
+	s.mu.Lock()
+	state := s.state
+	s.mu.Unlock()
+	return state == connected && s.sur.HungUp()
+}
