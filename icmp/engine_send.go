@@ -18,7 +18,8 @@ type readiness struct {
 func (e *Engine) poll() (readiness, error) {
 	var fds [3 + len(e.senders)]unix.PollFd
 	ctl, v4, v6 := &fds[0], &fds[1], &fds[2]
-	ctl.Fd, v4.Fd, v6.Fd = int32(e.ctl), int32(e.v4.recv), int32(e.v6.recv) // ppoll passes over negative ones
+	// ppoll passes over negative ones.
+	ctl.Fd, v4.Fd, v6.Fd = int32(e.ctl), int32(e.v4.recv), int32(e.v6.recv)
 	blocked := false
 	for i := range e.senders {
 		fds[3+i].Fd = -1
@@ -41,20 +42,17 @@ func (e *Engine) poll() (readiness, error) {
 	default:
 		ctl.Events, v4.Events, v6.Events = unix.POLLIN, unix.POLLIN, unix.POLLIN
 	}
-	if _, err := unix.Ppoll(fds[:], timeout, nil); err != nil {
-		if err == unix.EINTR {
-			return readiness{}, nil
-		}
+	switch _, err := unix.Ppoll(fds[:], timeout, nil); err {
+	case nil:
+	case unix.EINTR:
+		return readiness{}, nil
+	default:
 		return readiness{}, fmt.Errorf("ppoll: %w", err)
 	}
 	if ctl.Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0 {
 		return readiness{}, errHangUp
 	}
-	return readiness{
-		requests: ctl.Revents&unix.POLLIN != 0,
-		v4:       v4.Revents != 0,
-		v6:       v6.Revents != 0,
-	}, nil
+	return readiness{requests: ctl.Revents&unix.POLLIN != 0, v4: v4.Revents != 0, v6: v6.Revents != 0}, nil
 }
 
 // pending tells whether requests of the last message are still to be sent.

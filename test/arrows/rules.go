@@ -20,7 +20,7 @@ var allowed = map[string][]string{
 	"netemu/ifreq":       {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink/netnstest"},
 	"netemu/netlink":     {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink/netnstest"},
 	"netemu/dns":         {},
-	"netemu/publish":     {"netemu/stack", "netemu/uplink", "netemu/uplink/relay"},
+	"netemu/publish":     {"netemu/stack", "netemu/link", "netemu/uplink", "netemu/uplink/relay", "netemu/uplink/nat"}, // link and nat: its test
 	"netemu/uplink":      {"netemu/stack", "netemu/link", "icmp"},
 	"netemu/uplink/...":  {"netemu/stack", "netemu/link", "netemu/uplink/...", "netemu/dns", "icmp"},
 	"netemu/netlink/...": {},
