@@ -114,7 +114,7 @@ var Programs = []Program{
 	)},
 	{"icmp", join(
 		needing(PingRange, every(everyC, "dgram_v4")),
-		needing(PingRange, every(dynamic, "dgram_v6 dgram_identifier dgram_refuses_others")),
+		needing(PingRange, every(dynamic, "dgram_v6 dgram_identifier dgram_refuses_others dgram_waits")),
 		needing(Root, every(dynamic, "raw_v4 raw_v6")),
 		needing(PingRange|Remote, every(dynamic, "remote_v4")),
 	)},

@@ -121,6 +121,35 @@ static void raw_v6(const char *name)
 	} while (reply.type != REPLY6 || ntohs(reply.id) != 4712);
 }
 
+static volatile sig_atomic_t alarms;
+static void on_alarm(int signal) { (void)signal; alarms++; }
+
+// As ping does: recvmsg that a timer interrupts, or that ends by SO_RCVTIMEO.
+static void dgram_waits(const char *name)
+{
+	(void)name;
+	int fd = icmp_socket(AF_INET, SOCK_DGRAM);
+	struct echo reply;
+	union address from, to = loopback(AF_INET, 0);
+	char control[256];
+	struct iovec iov = { &reply, sizeof reply };
+	struct msghdr m = { .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof control };
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval t = { .it_value.tv_usec = 100000 };
+	OK(sigaction(SIGALRM, &action, NULL));
+	OK(setitimer(ITIMER_REAL, &t, NULL));
+	ERR(recvmsg(fd, &m, 0), EINTR);
+	EQ(alarms, 1);
+	OK(set_timeout(fd, SO_RCVTIMEO, 100));
+	ERR(recvmsg(fd, &m, 0), EAGAIN);
+	struct echo e = request(ECHO4, 7, 1);
+	EQ(sendto(fd, &e, sizeof e, 0, &to.any, sizeof to.in), sizeof e);
+	EQ(poll_one(fd, POLLIN, 5000), POLLIN);
+	EQ(recvmsg(fd, &m, MSG_DONTWAIT), sizeof reply);
+	EQ(from.in.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+}
+
 static void remote_echo(int family, const char *variable)
 {
 	int fd = icmp_socket(family, SOCK_DGRAM);
@@ -142,6 +171,7 @@ static const struct test_case cases[] = {
 	{ "dgram_v6", dgram_v6 },
 	{ "dgram_identifier", dgram_identifier },
 	{ "dgram_refuses_others", dgram_refuses_others },
+	{ "dgram_waits", dgram_waits },
 	{ "raw_v4", raw_v4 },
 	{ "raw_v6", raw_v6 },
 	{ "remote_v4", remote_v4 },
