@@ -75,7 +75,11 @@ func build() (Binaries, error) {
 		return Binaries{}, err
 	}
 	b := Binaries{Dir: dir, Netbox: filepath.Join(dir, "netbox"), Helper: filepath.Join(dir, "netbox-icmp")}
-	err = GoBuild(dir+"/", "./cmd/netbox", "./cmd/netbox-icmp")
+	// The entry point is the Makefile's: see there.
+	err = GoBuild(dir+"/", "-ldflags=-E=netbox_start", "./cmd/netbox")
+	if err == nil {
+		err = GoBuild(dir+"/", "./cmd/netbox-icmp")
+	}
 	if err != nil {
 		os.RemoveAll(dir)
 		return Binaries{}, err
