@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
 // TestGatewayConn: the gateway's conn tells RST from FIN and makes both.
@@ -89,4 +90,35 @@ func TestGatewayConn(t *testing.T) {
 func isTimeout(err error) bool {
 	var ne net.Error
 	return errors.As(err, &ne) && ne.Timeout()
+}
+
+// TestSoftError: an ICMP error about a live connection is no SO_ERROR and does
+// not end it.
+func TestSoftError(t *testing.T) {
+	conns := make(chan Conn, 1)
+	w := newWorld(t, GatewayConfig{TCP: func(r *TCPRequest) {
+		if c, err := r.Accept(); err == nil {
+			conns <- c
+		}
+	}})
+	e := tcpSocket(t, w.host, Inet4)
+	ok(t, "connect", connect(t, e, ap(far4, 80)))
+	c := <-conns
+	defer c.Close()
+	local, en := e.Local()
+	ok(t, "getsockname", en)
+	h := make([]byte, header.TCPMinimumSize)
+	header.TCP(h).Encode(&header.TCPFields{SrcPort: local.Port(), DstPort: 80, DataOffset: header.TCPMinimumSize})
+	w.far.sendUnreachable(sandbox4, far4, UnreachableHost, ipPacket(sandbox4, far4, header.TCPProtocolNumber, 64, 0, h))
+	if _, err := c.Write([]byte("after")); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 5)
+	if _, err := io.ReadFull(stream{t, e}, buf); err != nil || string(buf) != "after" {
+		t.Errorf("%q %v", buf, err)
+	}
+	if n := w.host.net.Stats().ICMP.V4.PacketsReceived.DstUnreachable.Value(); n != 1 {
+		t.Errorf("%d errors arrived", n)
+	}
+	want(t, "SO_ERROR", e.TakeError(), 0)
 }

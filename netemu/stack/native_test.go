@@ -64,7 +64,14 @@ func toAddrPort(sa unix.Sockaddr) Addr {
 func (k *linuxSock) Bind(a Addr) unix.Errno    { return en(unix.Bind(k.fd, k.sockaddr(a))) }
 func (k *linuxSock) Connect(a Addr) unix.Errno { return en(unix.Connect(k.fd, k.sockaddr(a))) }
 func (k *linuxSock) Listen(n int) unix.Errno   { return en(unix.Listen(k.fd, n)) }
-func (k *linuxSock) Close()                    { unix.Close(k.fd) }
+
+// Close may be called again, like an Endpoint's: the number is soon another's.
+func (k *linuxSock) Close() {
+	if k.fd >= 0 {
+		unix.Close(k.fd)
+	}
+	k.fd = -1
+}
 
 func (k *linuxSock) Disconnect() unix.Errno {
 	var sa [16]byte // AF_UNSPEC

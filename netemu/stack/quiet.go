@@ -11,5 +11,8 @@ import (
 // program's terminal: its lines are about single packets, which a program can
 // make at will, and what they report is counted as well.
 var silence = sync.OnceFunc(func() {
+	// Its rate-limited loggers have kept the logger that SetTarget replaces;
+	// they only say "info".
+	log.SetLevel(log.Warning)
 	log.SetTarget(log.GoogleEmitter{Writer: &log.Writer{Next: io.Discard}})
 })

@@ -58,20 +58,26 @@ func caState(c tcpip.CongestionControlState) uint8 {
 // tcpStates translates to Linux's states, include/net/tcp_states.h.
 var tcpStates = map[tcp.EndpointState]uint8{
 	tcp.StateEstablished: 1,
-	tcp.StateSynSent:     2,
-	tcp.StateConnecting:  2,
-	tcp.StateSynRecv:     3,
+	tcp.StateSynSent:     stateSynSent,
+	tcp.StateConnecting:  stateSynSent,
+	tcp.StateSynRecv:     stateSynRecv,
 	tcp.StateFinWait1:    4,
 	tcp.StateFinWait2:    5,
 	tcp.StateTimeWait:    6,
 	tcp.StateCloseWait:   8,
 	tcp.StateLastAck:     9,
-	tcp.StateListen:      10,
+	tcp.StateListen:      stateListen,
 	tcp.StateClosing:     11,
 }
 
-// stateClose is TCP_CLOSE, also a socket that was never connected.
-const stateClose = 7
+// The states in which there is no connection; TCP_CLOSE is also that of a
+// socket that was never connected.
+const (
+	stateSynSent = 2
+	stateSynRecv = 3
+	stateClose   = 7
+	stateListen  = 10
+)
 
 // TCPState is Linux's TCP_* state number: TCP_ESTABLISHED is 1, TCP_CLOSE 7.
 func (e *Endpoint) TCPState() uint8 {

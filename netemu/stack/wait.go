@@ -80,7 +80,12 @@ func (e *Endpoint) Notify(mask Events, f func()) (cancel func()) {
 // TakeError is getsockopt(SO_ERROR): it returns and clears the pending error.
 func (e *Endpoint) TakeError() unix.Errno {
 	if e.kind == kindTCP {
-		return e.told(errno(e.ep.SocketOptions().GetLastError()))
+		en := e.told(errno(e.ep.SocketOptions().GetLastError()))
+		switch e.TCPState() {
+		case stateSynSent, stateSynRecv, stateClose, stateListen:
+			return en
+		}
+		return 0 // ICMP about a live connection is a soft error, tcp_v4_err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
