@@ -2,6 +2,7 @@
 # the first two commands on a fresh machine with Go, make and git.
 
 PREFIX   ?= /usr/local
+BIN      ?= bin
 FUZZTIME ?= 30s
 VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 
@@ -26,8 +27,8 @@ TESTFLAGS ?= -timeout 10m
 .PHONY: build install demo test race fuzz bench lint deps deps-demo clean
 
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) $(ENTRY)' -o bin/ ./cmd/netbox
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/netbox-icmp
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) $(ENTRY)' -o $(BIN)/ ./cmd/netbox
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/ ./cmd/netbox-icmp
 
 install: build
 	scripts/install $(PREFIX)

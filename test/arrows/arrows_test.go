@@ -73,7 +73,7 @@ func TestImportDirections(t *testing.T) {
 			continue
 		}
 		checkImports(t, pkg, p.Imports, list)
-		checkImports(t, pkg, slices.Concat(p.TestImports, p.XTestImports), slices.Concat(list, testSupport))
+		checkImports(t, pkg, slices.Concat(p.TestImports, p.XTestImports), slices.Concat(list, testSupport, testAllowed[pkg]))
 	}
 }
 

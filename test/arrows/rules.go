@@ -20,7 +20,7 @@ var allowed = map[string][]string{
 	"netemu/ifreq":       {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink/netnstest"},
 	"netemu/netlink":     {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink/netnstest"},
 	"netemu/dns":         {},
-	"netemu/publish":     {"netemu/stack", "netemu/link", "netemu/uplink", "netemu/uplink/relay", "netemu/uplink/nat"}, // link and nat: its test
+	"netemu/publish":     {"netemu/stack", "netemu/uplink", "netemu/uplink/relay"},
 	"netemu/uplink":      {"netemu/stack", "netemu/link", "icmp"},
 	"netemu/uplink/...":  {"netemu/stack", "netemu/link", "netemu/uplink/...", "netemu/dns", "icmp"},
 	"netemu/netlink/...": {},
@@ -30,8 +30,15 @@ var allowed = map[string][]string{
 	"test/...":           {"test/...", "testprogs/..."},
 }
 
-// testSupport is what every package's tests may import besides.
-var testSupport = []string{"test/world", "test/bed"}
+// testSupport is what every package's tests may import besides, and
+// testAllowed what those of one package may.
+var (
+	testSupport = []string{"test/world", "test/bed"}
+	testAllowed = map[string][]string{
+		// A published port is tried through a real gateway.
+		"netemu/publish": {"netemu/link", "netemu/uplink/nat"},
+	}
+)
 
 // restricted says who alone may import a package of others, by prefix.
 var restricted = map[string][]string{

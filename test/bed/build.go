@@ -75,14 +75,11 @@ func build() (Binaries, error) {
 		return Binaries{}, err
 	}
 	b := Binaries{Dir: dir, Netbox: filepath.Join(dir, "netbox"), Helper: filepath.Join(dir, "netbox-icmp")}
-	// The entry point is the Makefile's: see there.
-	err = GoBuild(dir+"/", "-ldflags=-E=netbox_start", "./cmd/netbox")
-	if err == nil {
-		err = GoBuild(dir+"/", "./cmd/netbox-icmp")
-	}
+	// How they are built is the Makefile's to say.
+	text, err := exec.Command("make", "-s", "-C", Root(), "build", "BIN="+dir).CombinedOutput()
 	if err != nil {
 		os.RemoveAll(dir)
-		return Binaries{}, err
+		return Binaries{}, fmt.Errorf("make build: %w\n%s", err, text)
 	}
 	b.Capable = exec.Command("setcap", "cap_net_raw+ep", b.Helper).Run() == nil && !nosuid(dir)
 	return b, nil
