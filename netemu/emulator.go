@@ -67,6 +67,7 @@ func New(c Config) *Emulator {
 		stop:     make(chan struct{}),
 	}
 	e.reg.init()
+	e.netlink.ServeSockets(inventory{e})
 	e.wg.Add(1) // sweeper
 	go e.sweeper()
 	return e

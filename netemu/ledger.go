@@ -28,8 +28,11 @@ type Entry struct {
 	Count               uint64
 }
 
-func (l *Ledger) count(t trap.Task, kind string, name any) {
-	k := ledgerKey{kind, fmt.Sprint(name), t.Name()}
+func (l *Ledger) count(t trap.Task, kind string, name any) { l.countFor(t.Name(), kind, name) }
+
+// countFor counts for a program whose task is not at hand.
+func (l *Ledger) countFor(program, kind string, name any) {
+	k := ledgerKey{kind, fmt.Sprint(name), program}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.rows == nil {

@@ -27,10 +27,11 @@ type listener struct {
 
 	mu sync.Mutex
 	// handed are the connections on the surrogate, in order.
-	handed []*stream
-	limit  int
-	over   bool
-	room   chan struct{} // a token when handed shrinks
+	handed  []*stream
+	limit   int
+	backlog int // as ss(8) tells it
+	over    bool
+	room    chan struct{} // a token when handed shrinks
 }
 
 // listen is listen(2); the backlog is cut to somaxconn as __sys_listen does.
@@ -56,11 +57,11 @@ func (s *stream) listen(backlog int32) unix.Errno {
 		return errno
 	}
 	if s.state == listening {
-		s.listener.setLimit(limit)
+		s.listener.setLimit(limit, n)
 		return 0
 	}
 	s.state = listening
-	s.listener = &listener{s: s, limit: limit, done: make(chan struct{}), room: make(chan struct{}, 1)}
+	s.listener = &listener{s: s, limit: limit, backlog: n, done: make(chan struct{}), room: make(chan struct{}, 1)}
 	s.e.reg.listening(s, true)
 	s.e.wg.Add(1) // listener.run
 	go s.listener.run()
@@ -70,9 +71,9 @@ func (s *stream) listen(backlog int32) unix.Errno {
 // somaxconn is net.core.somaxconn's default since Linux 5.4.
 const somaxconn = 4096
 
-func (l *listener) setLimit(n int) {
+func (l *listener) setLimit(n, backlog int) {
 	l.mu.Lock()
-	l.limit = n
+	l.limit, l.backlog = n, backlog
 	l.mu.Unlock()
 	token(l.room)
 }

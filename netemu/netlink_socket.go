@@ -27,6 +27,8 @@ func (e *Emulator) socketNetlink(t trap.Task, id identity, flags int) trap.Verdi
 		e.ledger.count(t, "netlink protocol", id.protocol)
 		return trap.Fail(errno)
 	}
+	program := t.Name()
+	conn.Unknown = func(name string, _ int) { e.ledger.countFor(program, "netlink", name) }
 	tr := &netlinkTransport{conn: conn}
 	d, file, errno := e.startDatagram(id, flags, tr)
 	if errno != 0 {
@@ -64,8 +66,10 @@ func (n *netlinkTransport) peer() (abi.Sockaddr, unix.Errno) {
 }
 
 func (n *netlinkTransport) send(p []byte, to *abi.Sockaddr, _ *stack.SendControl) unix.Errno {
-	if to != nil && to.PortID != 0 {
-		return unix.ECONNREFUSED
+	if to != nil {
+		if errno := netlink.Destination(to.PortID, to.Groups); errno != 0 {
+			return errno
+		}
 	}
 	if pid, _ := n.conn.Local(); pid == 0 {
 		if errno := n.conn.Bind(0, 0); errno != 0 {

@@ -1,6 +1,7 @@
 package netemu
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -50,7 +51,9 @@ type stream struct {
 	// that connect may be tried again.
 	failedConnect bool
 	// local and remote are the last that netstack told.
-	local, remote       stack.Addr
+	local, remote stack.Addr
+	// target is where connect(2) goes, which netstack does not tell meanwhile.
+	target              netip.AddrPort
 	readOver, writeOver bool
 	hungUp              bool
 	sendTimeout         time.Duration // SO_SNDTIMEO, negative: none

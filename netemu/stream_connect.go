@@ -57,7 +57,7 @@ func (s *stream) startLocked(t trap.Task, fd int32, sa abi.Sockaddr) trap.Verdic
 	if errno != 0 && errno != unix.EINPROGRESS {
 		return trap.Fail(errno)
 	}
-	s.state = connecting
+	s.state, s.target = connecting, sa.Addr
 	s.e.wg.Add(1) // inbound
 	go s.inbound()
 	return s.waitLocked(t, fd, unix.EINPROGRESS)

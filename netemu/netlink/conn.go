@@ -6,15 +6,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bounds of one socket, both net.core.{w,r}mem_default of Linux: the longest
-// datagram that can be sent, and how many bytes of answers one datagram may
-// bring before the receive buffer counts as overrun.
+// Bounds of one socket: the longest datagram that can be sent, and how many
+// bytes of answers one datagram may bring before the receive buffer counts as
+// overrun. Both are net.core.{w,r}mem_default of Linux, but for the answers of
+// NETLINK_SOCK_DIAG: Linux makes a dump as the reader goes on, and a list of
+// sockets is long. 16 MiB are 30,000 of them with all they can tell.
 const (
-	maxRequest = 212992 - 32 // netlink_sendmsg keeps 32 bytes back
-	maxAnswers = 212992
+	maxRequest     = 212992 - 32 // netlink_sendmsg keeps 32 bytes back
+	maxAnswers     = 212992
+	maxDiagAnswers = 16 << 20
 )
 
-// Conn is one NETLINK_ROUTE socket. It is safe for concurrent use; answers to
+// Conn is one netlink socket. It is safe for concurrent use; answers to
 // concurrent sends are not mixed within a datagram.
 type Conn struct {
 	// Unknown, if set, is called for each request or option that the server
@@ -23,7 +26,8 @@ type Conn struct {
 	// back into the Conn. Set it before the first use.
 	Unknown func(name string, number int)
 
-	server *Server
+	server   *Server
+	protocol int
 
 	mu      sync.Mutex
 	port    uint32 // 0: not bound
@@ -60,7 +64,7 @@ func (c *Conn) bindLocked(pid uint32) unix.Errno {
 	if c.port != 0 {
 		return 0
 	}
-	port, errno := c.server.claim(pid)
+	port, errno := c.server.claim(c.protocol, pid)
 	if errno == 0 {
 		c.port = port
 	}
@@ -79,8 +83,8 @@ func (c *Conn) Connect(pid, groups uint32) unix.Errno {
 }
 
 // Destination judges the nl_pid and nl_groups that a program sends to: 0 for
-// the kernel, EPERM for other sockets and for groups, which NETLINK_ROUTE lets
-// nobody without CAP_NET_ADMIN write to (NL_CFG_F_NONROOT_SEND).
+// the kernel, EPERM for other sockets and for groups, which neither protocol
+// lets anybody without CAP_NET_ADMIN write to (NL_CFG_F_NONROOT_SEND).
 func Destination(pid, groups uint32) unix.Errno {
 	if pid != 0 || groups != 0 {
 		return unix.EPERM
@@ -111,7 +115,7 @@ func (c *Conn) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.port != 0 {
-		c.server.release(c.port)
+		c.server.release(c.protocol, c.port)
 	}
 	c.port, c.closed = 0, true
 }
@@ -129,7 +133,7 @@ func (c *Conn) Send(b []byte) ([][]byte, unix.Errno) {
 	c.mu.Lock()
 	errno := c.bindLocked(0)
 	x := exchange{
-		server: c.server, unknown: c.Unknown, port: c.port,
+		server: c.server, protocol: c.protocol, unknown: c.Unknown, port: c.port,
 		strict: c.options[unix.NETLINK_GET_STRICT_CHK],
 		extAck: c.options[unix.NETLINK_EXT_ACK],
 		capAck: c.options[unix.NETLINK_CAP_ACK],

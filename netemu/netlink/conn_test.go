@@ -101,7 +101,7 @@ func TestBindAsLinux(t *testing.T) {
 func TestAutomaticPortsAreUniqueAndWrap(t *testing.T) {
 	s := NewServer(sandbox())
 	s.next = lowestAutoPort + 1
-	s.ports[highestAutoPort] = true
+	s.ports[portID{unix.NETLINK_ROUTE, highestAutoPort}] = true
 	seen := map[uint32]bool{highestAutoPort: true}
 	for range 4 {
 		c := open(t, s)

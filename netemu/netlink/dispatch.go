@@ -73,13 +73,13 @@ const (
 	kindGet  = 2
 )
 
-// dispatch hands a request to its handler, as rtnetlink_rcv_msg does
+// dispatchRoute hands a request to its handler, as rtnetlink_rcv_msg does
 // (net/core/rtnetlink.c). Dumped says that it was a dump, which is not
 // acknowledged: it ends with NLMSG_DONE.
-func (x *exchange) dispatch(m nl.Message) (dumped bool, failure *refusal) {
+func (x *exchange) dispatchRoute(m nl.Message) (dumped bool, failure *refusal) {
 	typ := uint16(m.Header.Type)
 	if typ > unix.RTM_MAX {
-		x.reportUnknown(typ)
+		x.reportUnknown(typeName(typ), typ)
 		return false, refuse(unix.EOPNOTSUPP, "")
 	}
 	if len(m.Data) < unix.SizeofRtGenmsg {
@@ -93,16 +93,17 @@ func (x *exchange) dispatch(m nl.Message) (dumped bool, failure *refusal) {
 	if m.Header.Flags&unix.NLM_F_DUMP != 0 {
 		h := lookup(family, typ, func(h handler) bool { return h.dump != nil })
 		if h.dump == nil {
-			x.reportUnknown(typ)
+			x.reportUnknown(typeName(typ), typ)
 			return false, refuse(unix.EOPNOTSUPP, "")
 		}
 		x.observe(r)
-		x.dump(r, h)
+		answer, failure := h.dump(r)
+		x.dump(m.Header, answer, failure)
 		return true, nil
 	}
 	h := lookup(family, typ, func(h handler) bool { return h.get != nil })
 	if h.get == nil {
-		x.reportUnknown(typ)
+		x.reportUnknown(typeName(typ), typ)
 		return false, refuse(unix.EOPNOTSUPP, "")
 	}
 	x.observe(r)
@@ -127,9 +128,9 @@ func (x *exchange) observe(r *request) {
 	r.routes = x.server.source.Routes()
 }
 
-func (x *exchange) reportUnknown(typ uint16) {
+func (x *exchange) reportUnknown(name string, typ uint16) {
 	if x.unknown != nil {
-		x.unknown(typeName(typ), int(typ))
+		x.unknown(name, int(typ))
 	}
 }
 

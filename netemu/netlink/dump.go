@@ -3,6 +3,7 @@ package netlink
 import (
 	"encoding/binary"
 
+	nl "github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -13,11 +14,10 @@ import (
 // cut.
 const maxDatagram = 4096 - 320
 
-// dump answers with all rows and NLMSG_DONE, in as few datagrams of
+// dump answers request h with all rows and NLMSG_DONE, in as few datagrams of
 // maxDatagram as they fit in. A refusal goes into NLMSG_DONE, as
 // netlink_dump_done has it.
-func (x *exchange) dump(r *request, h handler) {
-	answer, failure := h.dump(r)
+func (x *exchange) dump(h nl.Header, answer rows, failure *refusal) {
 	flags := uint16(unix.NLM_F_MULTI)
 	if answer.filtered {
 		flags |= unix.NLM_F_DUMP_FILTERED
@@ -31,14 +31,14 @@ func (x *exchange) dump(r *request, h handler) {
 		datagram = append(datagram, b...)
 	}
 	for _, row := range answer.list {
-		add(x.message(r.header, row.typ, flags, row.data))
+		add(x.message(h, row.typ, flags, row.data))
 	}
 	done := binary.NativeEndian.AppendUint32(nil, uint32(failure.code()))
 	if tlvs := x.explain(failure); tlvs != nil {
 		done = append(done, tlvs...)
 		flags |= unix.NLM_F_ACK_TLVS
 	}
-	add(x.message(r.header, unix.NLMSG_DONE, flags, done))
+	add(x.message(h, unix.NLMSG_DONE, flags, done))
 	x.put(datagram)
 }
 

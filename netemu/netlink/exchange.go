@@ -10,13 +10,14 @@ import (
 // exchange is what one datagram of a program brings about.
 type exchange struct {
 	server                 *Server
+	protocol               int
 	unknown                func(name string, number int)
 	port                   uint32
 	strict, extAck, capAck bool
 
 	answers [][]byte
 	size    int  // of all answers, in bytes
-	overrun bool // answers beyond maxAnswers were dropped
+	overrun bool // answers beyond the limit were dropped
 }
 
 // run answers the messages in b, as netlink_rcv_skb does
@@ -53,9 +54,25 @@ func (x *exchange) answer(m nl.Message) {
 	}
 }
 
+// dispatch hands a request to the protocol it is of.
+func (x *exchange) dispatch(m nl.Message) (dumped bool, failure *refusal) {
+	if x.protocol == unix.NETLINK_SOCK_DIAG {
+		return x.dispatchDiag(m)
+	}
+	return x.dispatchRoute(m)
+}
+
+// limit is how many bytes of answers one datagram may bring.
+func (x *exchange) limit() int {
+	if x.protocol == unix.NETLINK_SOCK_DIAG {
+		return maxDiagAnswers
+	}
+	return maxAnswers
+}
+
 // put adds one datagram, or notes that the receive buffer has overrun.
 func (x *exchange) put(b []byte) {
-	if x.overrun || x.size+len(b) > maxAnswers {
+	if x.overrun || x.size+len(b) > x.limit() {
 		x.overrun = true
 		return
 	}

@@ -11,6 +11,10 @@ import (
 // RTNLGRP_IPV6_MCADDR and RTNLGRP_IPV6_ACADDR are the latest).
 const maxGroup = 39
 
+// maxDiagGroup is how many groups a NETLINK_SOCK_DIAG socket may name: it has
+// four, which nothing is ever sent to, in one word of 32 (NLGRPSZ).
+const maxDiagGroup = 32
+
 // groupSet has the multicast groups of a socket: bit n-1 for group n.
 type groupSet uint64
 
@@ -40,6 +44,13 @@ var switches = map[int]bool{
 	unix.NETLINK_LISTEN_ALL_NSID: true,
 }
 
+func (c *Conn) maxGroup() uint32 {
+	if c.protocol == unix.NETLINK_SOCK_DIAG {
+		return maxDiagGroup
+	}
+	return maxGroup
+}
+
 // SetOption is setsockopt(2) at level SOL_NETLINK with the value b, see
 // netlink(7); one that is shorter than an int counts as 0. EINVAL: no such
 // group. EPERM: NETLINK_LISTEN_ALL_NSID, which takes CAP_NET_BROADCAST.
@@ -55,7 +66,7 @@ func (c *Conn) SetOption(option int, b []byte) unix.Errno {
 	case option == unix.NETLINK_LISTEN_ALL_NSID:
 		return unix.EPERM
 	case option == unix.NETLINK_ADD_MEMBERSHIP, option == unix.NETLINK_DROP_MEMBERSHIP:
-		if value == 0 || value > maxGroup {
+		if value == 0 || value > c.maxGroup() {
 			return unix.EINVAL
 		}
 		c.joined = true

@@ -21,11 +21,18 @@ type Source interface {
 type Server struct {
 	source Source
 
-	mu sync.Mutex
+	mu      sync.Mutex
+	sockets Sockets // nil: NETLINK_SOCK_DIAG is not there
 	// ports has the bound port ids.
-	ports map[uint32]bool
+	ports map[portID]bool
 	// next is where the search for a free port id goes on.
 	next uint32
+}
+
+// portID is a bound socket's name: port ids are counted by protocol.
+type portID struct {
+	protocol int
+	id       uint32
 }
 
 // Kernel-chosen port ids. Linux takes the process id first, and where that is
@@ -39,45 +46,55 @@ const (
 
 // NewServer makes a server for the host that source describes.
 func NewServer(source Source) *Server {
-	return &Server{source: source, ports: map[uint32]bool{}, next: highestAutoPort}
+	return &Server{source: source, ports: map[portID]bool{}, next: highestAutoPort}
 }
 
-// Open makes a netlink socket of a protocol (NETLINK_*). Only NETLINK_ROUTE is
-// there: EPROTONOSUPPORT, as from a kernel that was built without the others.
+// ServeSockets adds NETLINK_SOCK_DIAG, which tells the sockets of source.
+func (s *Server) ServeSockets(source Sockets) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sockets = source
+}
+
+// Open makes a netlink socket of a protocol (NETLINK_*). There are
+// NETLINK_ROUTE and, once ServeSockets was called, NETLINK_SOCK_DIAG:
+// EPROTONOSUPPORT, as from a kernel that was built without the others.
 func (s *Server) Open(protocol int) (*Conn, unix.Errno) {
-	if protocol != unix.NETLINK_ROUTE {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if protocol != unix.NETLINK_ROUTE && (protocol != unix.NETLINK_SOCK_DIAG || s.sockets == nil) {
 		return nil, unix.EPROTONOSUPPORT
 	}
-	return &Conn{server: s}, 0
+	return &Conn{server: s, protocol: protocol}, 0
 }
 
-// claim reserves port id, or a free one for 0. EADDRINUSE: taken.
-func (s *Server) claim(id uint32) (uint32, unix.Errno) {
+// claim reserves port id of a protocol, or a free one for 0. EADDRINUSE: taken.
+func (s *Server) claim(protocol int, id uint32) (uint32, unix.Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if id != 0 {
-		if s.ports[id] {
+		if s.ports[portID{protocol, id}] {
 			return 0, unix.EADDRINUSE
 		}
-		s.ports[id] = true
+		s.ports[portID{protocol, id}] = true
 		return id, 0
 	}
 	// Among len(ports)+1 different numbers one is free.
 	for range len(s.ports) + 1 {
-		candidate := s.next
+		candidate := portID{protocol, s.next}
 		if s.next--; s.next < lowestAutoPort {
 			s.next = highestAutoPort
 		}
 		if !s.ports[candidate] {
 			s.ports[candidate] = true
-			return candidate, 0
+			return candidate.id, 0
 		}
 	}
 	return 0, unix.EADDRINUSE
 }
 
-func (s *Server) release(id uint32) {
+func (s *Server) release(protocol int, id uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.ports, id)
+	delete(s.ports, portID{protocol, id})
 }
