@@ -48,6 +48,7 @@ func bench(rounds int, netbox, out string) error {
 		{host: "127.0.0.1", port: port, client: client},
 		{host: "10.0.2.2", port: port, client: client, prefix: []string{netbox, "run", "--host-loopback", "--"}},
 	}
+	where := machine() // its load before ours
 	results, err := measureAll(rounds, sides, os.Stderr)
 	if err != nil {
 		return err
@@ -61,5 +62,5 @@ func bench(rounds int, netbox, out string) error {
 		defer file.Close()
 		w = io.MultiWriter(os.Stdout, file)
 	}
-	return report(w, rounds, results)
+	return report(w, where, rounds, results)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // report writes the results as a Markdown page.
-func report(w io.Writer, rounds int, results []result) error {
+func report(w io.Writer, machine string, rounds int, results []result) error {
 	var page bytes.Buffer
 	fmt.Fprintf(&page, `# What netbox costs
 
@@ -21,7 +21,7 @@ One static C client either way; the server runs on the host, at 127.0.0.1 native
 
 | what | native | netbox | ratio |
 |---|---:|---:|---:|
-`, time.Now().Format(time.DateOnly), machine(), rounds)
+`, time.Now().Format(time.DateOnly), machine, rounds)
 	for _, r := range results {
 		native, box := r.medians()
 		ratio := box / native
@@ -57,7 +57,17 @@ func machine() string {
 	if unix.Uname(&u) == nil {
 		release = unix.ByteSliceToString(u.Release[:])
 	}
-	return fmt.Sprintf("%s, %d cores, Linux %s, %s", processor(), runtime.NumCPU(), release, runtime.Version())
+	return fmt.Sprintf("%s, %d cores, Linux %s, %s, %s", processor(), runtime.NumCPU(), release, runtime.Version(), load())
+}
+
+// load is what else the machine was doing: on a busy one the ratios of short
+// operations mean little.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "load unknown"
+	}
+	return "load " + string(bytes.Fields(text)[0])
 }
 
 func processor() string {
