@@ -10,6 +10,7 @@ import (
 // the options that ask.
 type wanted struct {
 	timestamp, timestampNS           bool
+	timestamping                     int32 // SOF_TIMESTAMPING_*
 	ttl, tos, pktInfo                bool
 	hopLimit, trafficClass, pktInfo6 bool
 }
@@ -27,6 +28,11 @@ func (w wanted) messages(family int, a arrival) []abi.Cmsg {
 	c := a.control
 	add(w.timestampNS, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, func() []byte { return abi.TimespecAt(c.Timestamp).Bytes() })
 	add(w.timestamp && !w.timestampNS, unix.SOL_SOCKET, unix.SO_TIMESTAMP, func() []byte { return abi.TimevalAt(c.Timestamp).Bytes() })
+	const software = unix.SOF_TIMESTAMPING_RX_SOFTWARE | unix.SOF_TIMESTAMPING_SOFTWARE
+	add(w.timestamping&software == software, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, func() []byte {
+		// struct scm_timestamping: the software's, and two of hardware.
+		return append(abi.TimespecAt(c.Timestamp).Bytes(), make([]byte, 2*abi.SizeofTimespec)...)
+	})
 	v6 := family == unix.AF_INET6
 	add(w.pktInfo && c.PktInfo != nil && c.PktInfo.Dst.Unmap().Is4(), unix.SOL_IP, unix.IP_PKTINFO, func() []byte {
 		return abi.InPktinfo{NIC: c.PktInfo.NIC, Local: c.PktInfo.Local.Unmap(), Dst: c.PktInfo.Dst.Unmap()}.Bytes()

@@ -124,6 +124,7 @@ func (l *listener) handOver() unix.Errno {
 		ep.Abort()
 		return 0
 	}
+	inheritOptions(l.s, child)
 	if err := l.s.sur.SendFile(child.file); err != nil {
 		child.drop()
 		return 0

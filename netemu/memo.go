@@ -1,11 +1,17 @@
 package netemu
 
-import "sync"
+import (
+	"bytes"
+	"maps"
+	"sync"
+)
 
-// memo keeps the values of options that are only told back.
+// memo keeps what a socket's options were set to: values that are only told
+// back, and of streams every value, for the sockets that inherit them.
 type memo struct {
 	mu     sync.Mutex
 	values map[string]int64
+	sets   map[optionKey][]byte
 }
 
 func (m *memo) put(name string, v int64) {
@@ -24,4 +30,31 @@ func (m *memo) get(name string, initial int64) int64 {
 		return v
 	}
 	return initial
+}
+
+// record notes a value that was set; the option tables bound how many.
+func (m *memo) record(k optionKey, value []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sets == nil {
+		m.sets = make(map[optionKey][]byte)
+	}
+	m.sets[k] = bytes.Clone(value)
+}
+
+// copyFrom takes over what from has noted.
+func (m *memo) copyFrom(from *memo) {
+	from.mu.Lock()
+	values, sets := maps.Clone(from.values), maps.Clone(from.sets)
+	from.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.values, m.sets = values, sets
+}
+
+// recorded are the values that were set.
+func (m *memo) recorded() map[optionKey][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.sets)
 }

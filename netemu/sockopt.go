@@ -2,7 +2,7 @@ package netemu
 
 import (
 	"bytes"
-	"time"
+	"math"
 
 	"golang.org/x/sys/unix"
 
@@ -14,18 +14,31 @@ import (
 // optionKey is level and name of a socket option.
 type optionKey struct{ level, name int32 }
 
-// option is one row of the option tables. A nil get or set is ENOPROTOOPT.
-// Partial says what is missing.
-//
-// set gets the value as the program passed it. get returns the whole value,
-// which is cut to the program's length; its argument is that length.
+// option is one row of the option tables. Its value is a C int, with setInt and
+// getInt, or bytes, with set and get; what is nil is ENOPROTOOPT. Partial says
+// what is missing.
 type option struct {
-	name    string
-	set     func(s socket, value []byte) unix.Errno
-	get     func(s socket, length int) ([]byte, unix.Errno)
+	name   string
+	setInt func(s socket, v int32) unix.Errno
+	getInt func(s socket) (int32, unix.Errno)
+	// set gets at most size bytes (0: maxOption) of what the program passed.
+	set  func(s socket, value []byte) unix.Errno
+	size int
+	// get returns the whole value, which is cut to length, the program's.
+	get func(s socket, length int) ([]byte, unix.Errno)
+	// deny says why a socket cannot have the option set.
+	deny func(s socket) unix.Errno
+	// least is the shortest value that can be set, in bytes; shorter: EINVAL.
+	least int
+	// short rows take a value shorter than their level's least for 0.
+	short bool
+	// unchecked rows are without the level's first look at the value.
+	unchecked bool
+	// native rows are the kernel's, which checks and keeps the value on the
+	// surrogate by the code that every family shares (sk_setsockopt). A setter
+	// is called after that, and a getter goes before the kernel's.
+	native  bool
 	partial string
-	// native options are set on the surrogate too, since native calls obey them.
-	native bool
 }
 
 // maxOption bounds what setsockopt(2) copies in; the longest value that any
@@ -38,25 +51,67 @@ func (e *Emulator) setsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	if s == nil {
 		return trap.Run()
 	}
-	length := c.Int32(4)
-	if length < 0 {
+	a := argument{t: t, addr: c.Pointer(3), length: int(c.Int32(4))}
+	if a.length < 0 {
 		return trap.Fail(unix.EINVAL)
 	}
-	value := make([]byte, min(length, maxOption))
-	if errno := t.ReadMemory(c.Pointer(3), value); len(value) > 0 && errno != 0 {
-		return trap.Fail(errno)
-	}
-	row, ok := e.option(t, s, c)
-	if !ok || row.set == nil {
+	k := optionKey{c.Int32(1), c.Int32(2)}
+	l := levelOf(s, k.level)
+	if l == nil {
+		e.ledger.count(t, "socket option", k)
 		return trap.Fail(unix.ENOPROTOOPT)
+	}
+	row, ok := l.row(s, k.name)
+	if !ok {
+		e.ledger.count(t, "socket option", k)
 	}
 	if d, ok := s.(*datagram); ok {
 		d.flush()
 	}
-	if errno := row.set(s, value); errno != 0 || !row.native {
+	if row.native {
+		return setNative(s, k, row, a)
+	}
+	value, errno := l.copyIn(s, row, ok, a)
+	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	return trap.Run()
+	return trap.Fail(apply(s, k, row, value))
+}
+
+// setNative lets the kernel set an option of the surrogate, and hears of it.
+func setNative(s socket, k optionKey, row option, a argument) trap.Verdict {
+	value, _ := a.bytes(row.size) // the kernel says what is wrong with it
+	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {
+		if ret < 0 {
+			return passOn(t, ret)
+		}
+		return trap.Fail(apply(s, k, row, value))
+	})
+}
+
+// apply sets a value that was copied in.
+func apply(s socket, k optionKey, row option, value []byte) unix.Errno {
+	errno := row.apply(s, value)
+	if _, ok := s.(*stream); ok && errno == 0 {
+		s.memo().record(k, value)
+	}
+	return errno
+}
+
+func (o option) apply(s socket, value []byte) unix.Errno {
+	switch {
+	case o.set != nil:
+		return o.set(s, value)
+	case o.setInt != nil:
+		v, errno := abi.ParseInt(value)
+		if errno != 0 {
+			return errno
+		}
+		return o.setInt(s, v)
+	case o.native:
+		return 0
+	}
+	return unix.ENOPROTOOPT
 }
 
 // getsockopt is getsockopt(2).
@@ -65,24 +120,35 @@ func (e *Emulator) getsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	if s == nil {
 		return trap.Run()
 	}
-	length, errno := readInt32(t, c.Pointer(4))
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
-	if length < 0 {
-		return trap.Fail(unix.EINVAL)
-	}
-	if c.Int32(1) == unix.SOL_SOCKET && c.Int32(2) == unix.SO_ERROR {
-		return e.getError(t, c, s, int(length))
-	}
-	row, ok := e.option(t, s, c)
-	if !ok && !levels[c.Int32(1)] {
-		return trap.Fail(unix.EOPNOTSUPP)
-	}
-	if !ok || row.get == nil {
+	k := optionKey{c.Int32(1), c.Int32(2)}
+	l := levelOf(s, k.level)
+	if l == nil {
+		e.ledger.count(t, "socket option", k)
+		if s.id().family == unix.AF_INET {
+			return trap.Fail(unix.EOPNOTSUPP) // do_ip_getsockopt
+		}
 		return trap.Fail(unix.ENOPROTOOPT)
 	}
-	value, errno := row.get(s, int(length))
+	length, errno := readInt32(t, c.Pointer(4))
+	switch {
+	case errno != 0:
+		return trap.Fail(errno)
+	case length < 0 && !l.unsigned:
+		return trap.Fail(unix.EINVAL)
+	case length < 0:
+		length = math.MaxInt32
+	}
+	if k == (optionKey{unix.SOL_SOCKET, unix.SO_ERROR}) {
+		return e.getError(t, c, s, int(length))
+	}
+	row, ok := l.row(s, k.name)
+	if !ok {
+		e.ledger.count(t, "socket option", k)
+	}
+	if row.native && row.get == nil && row.getInt == nil {
+		return trap.Run()
+	}
+	value, errno := l.value(s, row, int(length))
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
@@ -111,27 +177,12 @@ func (e *Emulator) getError(t trap.Task, c trap.Call, s socket, length int) trap
 			return passOn(t, ret)
 		}
 		shown := make([]byte, min(length, abi.SizeofInt))
-		if errno := t.ReadMemory(c.Pointer(3), shown); errno != 0 {
+		if errno := t.ReadMemory(c.Pointer(3), shown); len(shown) > 0 && errno != 0 {
 			return trap.Fail(errno)
 		}
 		errno := s.takeError(bytes.ContainsFunc(shown, func(r rune) bool { return r != 0 }))
 		return trap.Fail(writeOption(t, c, abi.IntBytes(int32(errno)), length))
 	})
-}
-
-// option finds the row for the call, and counts what has none.
-func (e *Emulator) option(t trap.Task, s socket, c trap.Call) (option, bool) {
-	k := optionKey{c.Int32(1), c.Int32(2)}
-	if d, ok := s.(*datagram); ok && k.level == unix.SOL_NETLINK {
-		if n, ok := d.tr.(*netlinkTransport); ok {
-			return n.option(int(k.name)), true
-		}
-	}
-	row, ok := options[k]
-	if !ok {
-		e.ledger.count(t, "socket option", k)
-	}
-	return row, ok
 }
 
 // withEndpoint makes a setter of what works on an endpoint.
@@ -141,20 +192,4 @@ func withEndpoint(s socket, f func(*stack.Endpoint) unix.Errno) unix.Errno {
 		return unix.ENOPROTOOPT
 	}
 	return f(ep)
-}
-
-// timeout decodes SO_RCVTIMEO or SO_SNDTIMEO: zero is none.
-func timeout(value []byte) (time.Duration, unix.Errno) {
-	tv, errno := abi.ParseTimeval(value)
-	if errno != 0 {
-		return 0, errno
-	}
-	if tv.Usec < 0 || tv.Usec >= 1e6 {
-		return 0, unix.EDOM
-	}
-	if tv.Sec < 0 || tv.Sec == 0 && tv.Usec == 0 {
-		return -1, 0
-	}
-	d, errno := tv.Duration()
-	return d, errno
 }

@@ -10,7 +10,7 @@ import (
 
 // setDevice is SO_BINDTODEVICE: an interface name, or an empty one to undo it.
 func setDevice(s socket, value []byte) unix.Errno {
-	name, _, _ := bytes.Cut(value[:min(len(value), unix.IFNAMSIZ-1)], []byte{0})
+	name, _, _ := bytes.Cut(value, []byte{0})
 	index := int32(0)
 	if len(name) > 0 {
 		i, ok := interfaceByName(s, string(name))

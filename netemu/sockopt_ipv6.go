@@ -1,9 +1,6 @@
 package netemu
 
 import (
-	"encoding/binary"
-	"net/netip"
-
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
@@ -12,79 +9,155 @@ import (
 
 // ipv6Options are the rows of level SOL_IPV6, see ipv6(7).
 var ipv6Options = map[int32]option{
-	unix.IPV6_V6ONLY:           flag("IPV6_V6ONLY", stack.V6Only),
-	unix.IPV6_UNICAST_HOPS:     ttl("IPV6_UNICAST_HOPS", stack.HopLimit, defaultTTL),
-	unix.IPV6_MULTICAST_HOPS:   ttl("IPV6_MULTICAST_HOPS", stack.MulticastTTL, 1),
-	unix.IPV6_MULTICAST_LOOP:   flag("IPV6_MULTICAST_LOOP", stack.MulticastLoop),
-	unix.IPV6_MULTICAST_IF:     {name: "IPV6_MULTICAST_IF", set: setMulticastInterface6},
-	unix.IPV6_ADD_MEMBERSHIP:   membership("IPV6_ADD_MEMBERSHIP", abi.ParseIPv6Mreq, join),
-	unix.IPV6_DROP_MEMBERSHIP:  membership("IPV6_DROP_MEMBERSHIP", abi.ParseIPv6Mreq, leave),
-	unix.MCAST_JOIN_GROUP:      membership("MCAST_JOIN_GROUP", abi.ParseGroupReq, join),
-	unix.MCAST_LEAVE_GROUP:     membership("MCAST_LEAVE_GROUP", abi.ParseGroupReq, leave),
-	unix.IPV6_MULTICAST_ALL:    rememberedFlag("IPV6_MULTICAST_ALL", "groups are told apart by membership", 1),
-	unix.IPV6_TCLASS:           number("IPV6_TCLASS", stack.TClass, -1, 255),
-	unix.IPV6_RECVPKTINFO:      want("IPV6_RECVPKTINFO", func(w *wanted) *bool { return &w.pktInfo6 }, stack.ReceivePktInfo6),
-	unix.IPV6_RECVHOPLIMIT:     want("IPV6_RECVHOPLIMIT", func(w *wanted) *bool { return &w.hopLimit }, stack.ReceiveHopLimit),
-	unix.IPV6_RECVTCLASS:       want("IPV6_RECVTCLASS", func(w *wanted) *bool { return &w.trafficClass }, stack.ReceiveTClass),
-	unix.IPV6_RECVERR:          receiveErrors("IPV6_RECVERR", stack.RecvErr6),
-	unix.IPV6_MTU_DISCOVER:     remembered("IPV6_MTU_DISCOVER", "the path's MTU is the link's", unix.IPV6_PMTUDISC_WANT),
-	unix.IPV6_MTU:              {name: "IPV6_MTU", set: setMTU6, get: getMTU, partial: "setting it changes nothing"},
-	unix.IPV6_CHECKSUM:         number("IPV6_CHECKSUM", stack.IPv6Checksum, -1, 65535),
+	unix.IPV6_V6ONLY:       flag("IPV6_V6ONLY", stack.V6Only),
+	unix.IPV6_UNICAST_HOPS: number("IPV6_UNICAST_HOPS", stack.HopLimit, -1, 255),
+	unix.IPV6_TCLASS:       {name: "IPV6_TCLASS", setInt: setTrafficClass, getInt: func(s socket) (int32, unix.Errno) { return getNumber(s, stack.TClass) }},
+	unix.IPV6_MTU:          {name: "IPV6_MTU", setInt: setMTU6, getInt: getMTU, partial: "setting it changes nothing"},
+	unix.IPV6_MTU_DISCOVER: {name: "IPV6_MTU_DISCOVER", setInt: setDiscover6, getInt: recall("IPV6_MTU_DISCOVER", unix.IPV6_PMTUDISC_WANT)},
+	unix.IPV6_DONTFRAG:     {name: "IPV6_DONTFRAG", short: true, setInt: setDontFragment, getInt: recall("IPV6_DONTFRAG", 0)},
+	unix.IPV6_CHECKSUM:     only(checksumAllowed, checksumOffset),
+	unix.IPV6_HDRINCL:      {name: "IPV6_HDRINCL", deny: onRaw, setInt: flag("", stack.HeaderIncluded).setInt, getInt: getHeaderIncluded6},
+
+	unix.IPV6_RECVPKTINFO:  want("IPV6_RECVPKTINFO", func(w *wanted) *bool { return &w.pktInfo6 }, stack.ReceivePktInfo6),
+	unix.IPV6_RECVHOPLIMIT: want("IPV6_RECVHOPLIMIT", func(w *wanted) *bool { return &w.hopLimit }, stack.ReceiveHopLimit),
+	unix.IPV6_RECVTCLASS:   want("IPV6_RECVTCLASS", func(w *wanted) *bool { return &w.trafficClass }, stack.ReceiveTClass),
+	unix.IPV6_RECVERR:      receiveErrors("IPV6_RECVERR", stack.RecvErr6),
+
+	unix.IPV6_MULTICAST_HOPS:  only(notOnStreams(unix.ENOPROTOOPT), number("IPV6_MULTICAST_HOPS", stack.MulticastTTL, -1, 255)),
+	unix.IPV6_MULTICAST_LOOP:  {name: "IPV6_MULTICAST_LOOP", setInt: setMulticastLoop6, getInt: flag("", stack.MulticastLoop).getInt},
+	unix.IPV6_MULTICAST_IF:    {name: "IPV6_MULTICAST_IF", deny: notOnStreams(unix.ENOPROTOOPT), setInt: setMulticastInterface6, getInt: recall("IPV6_MULTICAST_IF", 0)},
+	unix.IPV6_MULTICAST_ALL:   rememberedFlag("IPV6_MULTICAST_ALL", "groups are told apart by membership", 1),
+	unix.IPV6_ADD_MEMBERSHIP:  atLeast(abi.SizeofIPv6Mreq, membership("IPV6_ADD_MEMBERSHIP", abi.ParseIPv6Mreq, join, nil)),
+	unix.IPV6_DROP_MEMBERSHIP: atLeast(abi.SizeofIPv6Mreq, membership("IPV6_DROP_MEMBERSHIP", abi.ParseIPv6Mreq, leave, nil)),
+	unix.MCAST_JOIN_GROUP:     membership("MCAST_JOIN_GROUP", abi.ParseGroupReq, join, nil),
+	unix.MCAST_LEAVE_GROUP:    membership("MCAST_LEAVE_GROUP", abi.ParseGroupReq, leave, nil),
+
+	unix.IPV6_RECVPATHMTU:      rememberedFlag("IPV6_RECVPATHMTU", "the path's MTU is the link's", 0),
+	unix.IPV6_RECVHOPOPTS:      rememberedFlag("IPV6_RECVHOPOPTS", "extension headers are not passed on", 0),
+	unix.IPV6_RECVRTHDR:        rememberedFlag("IPV6_RECVRTHDR", "extension headers are not passed on", 0),
+	unix.IPV6_RECVDSTOPTS:      rememberedFlag("IPV6_RECVDSTOPTS", "extension headers are not passed on", 0),
+	unix.IPV6_HOPOPTS:          {name: "IPV6_HOPOPTS", set: setExtension, get: empty, partial: "only none can be set"},
+	unix.IPV6_RTHDR:            {name: "IPV6_RTHDR", set: setExtension, get: empty, partial: "only none can be set"},
+	unix.IPV6_DSTOPTS:          {name: "IPV6_DSTOPTS", set: setExtension, get: empty, partial: "only none can be set"},
 	unix.IPV6_FREEBIND:         rememberedFlag("IPV6_FREEBIND", "only local addresses can be bound", 0),
-	unix.IPV6_AUTOFLOWLABEL:    rememberedFlag("IPV6_AUTOFLOWLABEL", "flow labels are netstack's", 1),
-	unix.IPV6_ADDR_PREFERENCES: remembered("IPV6_ADDR_PREFERENCES", "there is one address", 0),
+	unix.IPV6_AUTOFLOWLABEL:    {name: "IPV6_AUTOFLOWLABEL", short: true, setInt: rememberedFlag("IPV6_AUTOFLOWLABEL", "", 1).setInt, getInt: recall("IPV6_AUTOFLOWLABEL", 1), partial: "flow labels are netstack's"},
+	ipv6FlowInfoSend:           rememberedFlag("IPV6_FLOWINFO_SEND", "flow labels are netstack's", 0),
+	unix.IPV6_ADDR_PREFERENCES: {name: "IPV6_ADDR_PREFERENCES", setInt: setPreferences, getInt: recall("IPV6_ADDR_PREFERENCES", preferDefault), partial: "there is one address"},
+	unix.IPV6_UNICAST_IF:       {name: "IPV6_UNICAST_IF", setInt: setUnicastInterface("IPV6_UNICAST_IF"), getInt: recall("IPV6_UNICAST_IF", 0), partial: "the route says where packets leave"},
+	unix.IPV6_TRANSPARENT:      off("IPV6_TRANSPARENT", "refused, root too, as without CAP_NET_ADMIN", unix.EPERM),
+	// As IP_MINTTL.
+	unix.IPV6_MINHOPCOUNT: off("IPV6_MINHOPCOUNT", "cannot be switched on", unix.ENOPROTOOPT),
 }
 
-// icmpv6Options are the rows of level SOL_ICMPV6.
-var icmpv6Options = map[int32]option{
-	unix.ICMPV6_FILTER: {name: "ICMPV6_FILTER", set: setICMP6Filter, get: getICMP6Filter},
-}
-
-// setMulticastInterface6 is IPV6_MULTICAST_IF: an interface index.
-func setMulticastInterface6(s socket, value []byte) unix.Errno {
-	v, errno := abi.ParseInt(value)
-	if errno != 0 {
-		return errno
+// setTrafficClass is IPV6_TCLASS: -1 is the default, 0.
+func setTrafficClass(s socket, v int32) unix.Errno {
+	if v < -1 || v > 255 {
+		return unix.EINVAL
 	}
-	return withEndpoint(s, func(ep *stack.Endpoint) unix.Errno {
-		return ep.SetMulticastInterface(v, netip.Addr{})
-	})
+	v = max(v, 0)
+	if s.id().typ == unix.SOCK_STREAM {
+		v &^= ecnMask
+	}
+	return setNumber(s, stack.TClass, v)
 }
+
+// ipv6FlowInfoSend is IPV6_FLOWINFO_SEND (<linux/in6.h>).
+const ipv6FlowInfoSend = 33
 
 // leastMTU6 is IPv6's least MTU (RFC 8200 section 5).
 const leastMTU6 = 1280
 
-func setMTU6(_ socket, value []byte) unix.Errno {
-	v, errno := abi.ParseInt(value)
-	if errno == 0 && v != 0 && v < leastMTU6 {
-		errno = unix.EINVAL
+func setMTU6(_ socket, v int32) unix.Errno {
+	if v != 0 && v < leastMTU6 {
+		return unix.EINVAL
 	}
-	return errno
-}
-
-func setICMP6Filter(s socket, value []byte) unix.Errno {
-	r, ok := rawOf(s, unix.IPPROTO_ICMPV6)
-	if !ok {
-		return unix.EOPNOTSUPP
-	}
-	var b [32]byte
-	copy(b[:], value)
-	var f [8]uint32
-	for i := range f {
-		f[i] = binary.NativeEndian.Uint32(b[i*4:])
-	}
-	r.filter6.Store(&f)
 	return 0
 }
 
-func getICMP6Filter(s socket, _ int) ([]byte, unix.Errno) {
-	r, ok := rawOf(s, unix.IPPROTO_ICMPV6)
-	if !ok {
-		return nil, unix.EOPNOTSUPP
+func setDiscover6(s socket, v int32) unix.Errno {
+	if v < unix.IPV6_PMTUDISC_DONT || v > unix.IPV6_PMTUDISC_OMIT {
+		return unix.EINVAL
 	}
-	var out []byte
-	for _, w := range r.filter6.Load() {
-		out = binary.NativeEndian.AppendUint32(out, w)
+	s.memo().put("IPV6_MTU_DISCOVER", int64(v))
+	return discover6(s)
+}
+
+func setDontFragment(s socket, v int32) unix.Errno {
+	s.memo().put("IPV6_DONTFRAG", int64(oneIf(v != 0)))
+	return discover6(s)
+}
+
+// discover6 tells netstack of IPV6_MTU_DISCOVER and IPV6_DONTFRAG: with the
+// latter what is longer than the path's MTU is EMSGSIZE.
+func discover6(s socket) unix.Errno {
+	v := s.memo().get("IPV6_MTU_DISCOVER", unix.IPV6_PMTUDISC_WANT)
+	if s.memo().get("IPV6_DONTFRAG", 0) != 0 {
+		v = unix.IPV6_PMTUDISC_DO
 	}
-	return out, 0
+	return setNumber(s, stack.MTUDiscover, int32(v))
+}
+
+// checksumAllowed denies IPV6_CHECKSUM to sockets that are not raw, and on this
+// level to ICMPv6 ones, whose checksum is not theirs to move (RFC 3542 section
+// 3.1).
+func checksumAllowed(s socket) unix.Errno {
+	if s.id().protocol == unix.IPPROTO_ICMPV6 && s.id().typ == unix.SOCK_RAW {
+		return unix.EINVAL
+	}
+	return onRaw6(s)
+}
+
+func getHeaderIncluded6(s socket) (int32, unix.Errno) {
+	if errno := onRaw(s); errno != 0 {
+		return 0, errno
+	}
+	return getHeaderIncluded(s)
+}
+
+// setExtension is an extension header to send with every packet: none, or
+// EPERM as to a program without CAP_NET_RAW.
+func setExtension(_ socket, value []byte) unix.Errno {
+	if len(value) > 0 {
+		return unix.EPERM
+	}
+	return 0
+}
+
+// The flags of IPV6_ADDR_PREFERENCES (<linux/in6.h>, RFC 5014).
+const (
+	preferTemporary   = 0x1
+	preferPublic      = 0x2
+	preferCareOf      = 0x4
+	preferGenerated   = 0x8
+	preferNoChoice    = 0x100 // IPV6_PREFER_SRC_PUBTMP_DEFAULT
+	preferHome        = 0x400
+	preferUngenerated = 0x800
+
+	preferDefault = preferNoChoice | preferHome
+)
+
+// setPreferences is IPV6_ADDR_PREFERENCES: EINVAL for two of a kind. Told back
+// is one of the first three and one of home and care-of.
+func setPreferences(s socket, v int32) unix.Errno {
+	told := int32(preferNoChoice)
+	switch p := v & (preferTemporary | preferPublic | preferNoChoice); p {
+	case 0:
+	case preferTemporary, preferPublic, preferNoChoice:
+		told = p
+	default:
+		return unix.EINVAL
+	}
+	switch p := v & (preferHome | preferCareOf); p {
+	case 0:
+		told |= preferHome
+	case preferHome, preferCareOf:
+		told |= p
+	default:
+		return unix.EINVAL
+	}
+	if both := int32(preferGenerated | preferUngenerated); v&both == both {
+		return unix.EINVAL
+	}
+	s.memo().put("IPV6_ADDR_PREFERENCES", int64(told))
+	return 0
 }

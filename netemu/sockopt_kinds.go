@@ -9,113 +9,142 @@ import (
 
 // The forms that rows of the option tables share.
 
-// flag is an option that netstack keeps as on or off.
+// flag is an option that netstack keeps as on or off; a socket without an
+// endpoint only tells it back.
 func flag(name string, o stack.BoolOption) option {
 	return option{
 		name: name,
-		set: func(s socket, value []byte) unix.Errno {
-			v, errno := abi.ParseIntOrByte(value)
-			if errno != 0 {
-				return errno
+		setInt: func(s socket, v int32) unix.Errno {
+			if s.endpoint() == nil {
+				s.memo().put(name, int64(oneIf(v != 0)))
+				return 0
 			}
 			return withEndpoint(s, func(ep *stack.Endpoint) unix.Errno { return ep.SetBool(o, v != 0) })
 		},
-		get: func(s socket, _ int) ([]byte, unix.Errno) {
-			var on bool
-			errno := withEndpoint(s, func(ep *stack.Endpoint) (errno unix.Errno) {
-				on, errno = ep.GetBool(o)
-				return errno
-			})
-			return intBool(on), errno
+		getInt: func(s socket) (int32, unix.Errno) {
+			ep := s.endpoint()
+			if ep == nil {
+				return int32(s.memo().get(name, 0)), 0
+			}
+			on, errno := ep.GetBool(o)
+			return oneIf(on), errno
 		},
 	}
 }
 
-func intBool(on bool) []byte {
+func oneIf(on bool) int32 {
 	if on {
-		return abi.IntBytes(1)
+		return 1
 	}
-	return abi.IntBytes(0)
+	return 0
 }
 
 // number is an option that netstack keeps as a number between least and most.
 func number(name string, o stack.IntOption, least, most int32) option {
 	return option{
 		name: name,
-		set: func(s socket, value []byte) unix.Errno {
-			v, errno := abi.ParseIntOrByte(value)
-			if errno != 0 {
-				return errno
-			}
+		setInt: func(s socket, v int32) unix.Errno {
 			if v < least || v > most {
 				return unix.EINVAL
 			}
-			return withEndpoint(s, func(ep *stack.Endpoint) unix.Errno { return ep.SetInt(o, int(v)) })
+			return setNumber(s, o, v)
 		},
-		get: func(s socket, _ int) ([]byte, unix.Errno) {
-			var v int
-			errno := withEndpoint(s, func(ep *stack.Endpoint) (errno unix.Errno) {
-				v, errno = ep.GetInt(o)
-				return errno
-			})
-			return abi.IntBytes(int32(v)), errno
-		},
+		getInt: func(s socket) (int32, unix.Errno) { return getNumber(s, o) },
 	}
 }
 
-// fixed is an option that can be read only, as an int.
-func fixed(name string, get func(s socket) int) option {
-	return option{name: name, get: func(s socket, _ int) ([]byte, unix.Errno) {
-		return abi.IntBytes(int32(get(s))), 0
-	}}
+func setNumber(s socket, o stack.IntOption, v int32) unix.Errno {
+	return withEndpoint(s, func(ep *stack.Endpoint) unix.Errno { return ep.SetInt(o, int(v)) })
 }
 
-// remembered is an option that changes nothing in the sandbox: what was set is
-// told back, as a kernel does whose hardware ignores it.
-func remembered(name, partial string, initial int32) option {
+func getNumber(s socket, o stack.IntOption) (int32, unix.Errno) {
+	ep := s.endpoint()
+	if ep == nil {
+		return 0, unix.ENOPROTOOPT
+	}
+	v, errno := ep.GetInt(o)
+	return int32(v), errno
+}
+
+// fixed is an option that can be read only.
+func fixed(name string, get func(s socket) int) option {
+	return option{name: name, getInt: func(s socket) (int32, unix.Errno) { return int32(get(s)), 0 }}
+}
+
+// native is a C int that the kernel keeps on the surrogate.
+func native(name, partial string) option {
+	return option{name: name, partial: partial, native: true, size: abi.SizeofInt}
+}
+
+// remembered is an option that changes nothing in the sandbox: a value between
+// least and most is told back, as a kernel does whose hardware ignores it.
+func remembered(name, partial string, initial, least, most int32) option {
 	return option{
 		name: name, partial: partial,
-		set: func(s socket, value []byte) unix.Errno {
-			v, errno := abi.ParseIntOrByte(value)
-			if errno == 0 {
-				s.memo().put(name, int64(v))
+		setInt: func(s socket, v int32) unix.Errno {
+			if v < least || v > most {
+				return unix.EINVAL
 			}
-			return errno
+			s.memo().put(name, int64(v))
+			return 0
 		},
-		get: func(s socket, _ int) ([]byte, unix.Errno) {
-			return abi.IntBytes(int32(s.memo().get(name, int64(initial)))), 0
-		},
+		getInt: recall(name, initial),
 	}
 }
 
-// rememberedFlag is the same for an option that is on or off.
-func rememberedFlag(name, partial string, initial int32) option {
-	row := remembered(name, partial, initial)
-	set := row.set
-	row.set = func(s socket, value []byte) unix.Errno {
-		v, errno := abi.ParseIntOrByte(value)
-		if errno != 0 {
-			return errno
-		}
-		return set(s, intBool(v != 0))
-	}
-	return row
+// recall tells what was put in the memo.
+func recall(name string, initial int32) func(socket) (int32, unix.Errno) {
+	return func(s socket) (int32, unix.Errno) { return int32(s.memo().get(name, int64(initial))), 0 }
 }
+
+// rememberedFlag is a remembered option that any value but 0 switches on.
+func rememberedFlag(name, partial string, initial int32) option {
+	return option{
+		name: name, partial: partial,
+		setInt: func(s socket, v int32) unix.Errno {
+			s.memo().put(name, int64(oneIf(v != 0)))
+			return 0
+		},
+		getInt: recall(name, initial),
+	}
+}
+
+// off is an option that cannot be switched on: errno is what that gives.
+func off(name, partial string, errno unix.Errno) option {
+	return option{
+		name: name, partial: partial,
+		setInt: func(_ socket, v int32) unix.Errno {
+			if v != 0 {
+				return errno
+			}
+			return 0
+		},
+		getInt: func(socket) (int32, unix.Errno) { return 0, 0 },
+	}
+}
+
+// refused is an option that can neither be set nor read.
+func refused(name, partial string, errno unix.Errno) option {
+	return option{
+		name: name, partial: partial,
+		deny: func(socket) unix.Errno { return errno },
+		get:  func(socket, int) ([]byte, unix.Errno) { return nil, errno },
+	}
+}
+
+// empty gets a value of no bytes.
+func empty(socket, int) ([]byte, unix.Errno) { return nil, 0 }
 
 // want is an option that asks for control messages with received datagrams;
 // netstack is told as well, if it has to look.
 func want(name string, field func(*wanted) *bool, o ...stack.BoolOption) option {
 	return option{
-		name: name,
-		set: func(s socket, value []byte) unix.Errno {
-			v, errno := abi.ParseIntOrByte(value)
-			if errno != 0 {
-				return errno
-			}
+		name:    name,
+		partial: "streams have no control messages, and only tell it back",
+		setInt: func(s socket, v int32) unix.Errno {
 			d, ok := s.(*datagram)
 			if !ok {
-				// Streams have no control messages of their own; the flag is kept.
-				s.memo().put(name, int64(v))
+				s.memo().put(name, int64(oneIf(v != 0)))
 				return 0
 			}
 			d.mu.Lock()
@@ -128,14 +157,43 @@ func want(name string, field func(*wanted) *bool, o ...stack.BoolOption) option 
 			}
 			return 0
 		},
-		get: func(s socket, _ int) ([]byte, unix.Errno) {
+		getInt: func(s socket) (int32, unix.Errno) {
 			d, ok := s.(*datagram)
 			if !ok {
-				return abi.IntBytes(int32(s.memo().get(name, 0))), 0
+				return int32(s.memo().get(name, 0)), 0
 			}
 			d.mu.Lock()
 			defer d.mu.Unlock()
-			return intBool(*field(&d.want)), 0
+			return oneIf(*field(&d.want)), 0
 		},
 	}
+}
+
+// atLeast is a row that takes no value shorter than n bytes.
+func atLeast(n int, o option) option {
+	o.least = n
+	return o
+}
+
+// only is a row that sockets cannot have for which deny has an errno.
+func only(deny func(socket) unix.Errno, o option) option {
+	o.deny = deny
+	return o
+}
+
+// notOnStreams, onRaw and onRaw6 are reasons to deny an option.
+func notOnStreams(errno unix.Errno) func(socket) unix.Errno {
+	return func(s socket) unix.Errno {
+		if s.id().typ == unix.SOCK_STREAM {
+			return errno
+		}
+		return 0
+	}
+}
+
+func onRaw(s socket) unix.Errno {
+	if s.id().typ != unix.SOCK_RAW {
+		return unix.ENOPROTOOPT
+	}
+	return 0
 }

@@ -1,7 +1,7 @@
 package netemu
 
 import (
-	"time"
+	"math"
 
 	"golang.org/x/sys/unix"
 
@@ -9,100 +9,80 @@ import (
 	"netbox/netemu/stack"
 )
 
-// options are the socket options, by level and name: data, filled from one
-// table a level.
-var options = map[optionKey]option{}
-
-// levels are the levels that have a table. Others are EOPNOTSUPP to read
-// (do_ip_getsockopt) and ENOPROTOOPT to set.
-var levels = map[int32]bool{}
-
-func init() {
-	for level, table := range map[int32]map[int32]option{
-		unix.SOL_SOCKET: socketOptions, unix.SOL_TCP: tcpOptions, unix.SOL_IP: ipOptions,
-		unix.SOL_IPV6: ipv6Options, unix.SOL_RAW: rawOptions, unix.SOL_ICMPV6: icmpv6Options,
-		unix.SOL_UDP: udpOptions,
-	} {
-		levels[level] = true
-		for name, row := range table {
-			options[optionKey{level, name}] = row
-		}
-	}
-}
-
-// socketOptions are the rows of level SOL_SOCKET, see socket(7).
+// socketOptions are the rows of level SOL_SOCKET, see socket(7). Most are
+// native: the code that checks and keeps them is the same for all families, and
+// those that native calls obey (the timeouts, SO_RCVLOWAT) really work.
 var socketOptions = map[int32]option{
-	unix.SO_REUSEADDR:        flag("SO_REUSEADDR", stack.ReuseAddr),
-	unix.SO_REUSEPORT:        flag("SO_REUSEPORT", stack.ReusePort),
-	unix.SO_BROADCAST:        flag("SO_BROADCAST", stack.Broadcast),
-	unix.SO_KEEPALIVE:        flag("SO_KEEPALIVE", stack.KeepAlive),
-	unix.SO_TYPE:             fixed("SO_TYPE", func(s socket) int { return s.id().typ }),
-	unix.SO_DOMAIN:           fixed("SO_DOMAIN", func(s socket) int { return s.id().family }),
-	unix.SO_PROTOCOL:         fixed("SO_PROTOCOL", func(s socket) int { return s.id().protocol }),
-	unix.SO_ACCEPTCONN:       fixed("SO_ACCEPTCONN", acceptsConnections),
-	unix.SO_SNDBUF:           bufferSize("SO_SNDBUF", stack.SendBuffer, minSendBuffer),
-	unix.SO_RCVBUF:           bufferSize("SO_RCVBUF", stack.ReceiveBuffer, minReceiveBuffer),
-	unix.SO_SNDBUFFORCE:      bufferSize("SO_SNDBUF", stack.SendBuffer, minSendBuffer),
-	unix.SO_RCVBUFFORCE:      bufferSize("SO_RCVBUF", stack.ReceiveBuffer, minReceiveBuffer),
-	unix.SO_LINGER:           {name: "SO_LINGER", set: setLinger, get: getLinger, partial: "close(2) never waits; a zero time resets"},
-	unix.SO_RCVTIMEO:         {name: "SO_RCVTIMEO", set: setReceiveTimeout, get: getTimeout("SO_RCVTIMEO"), native: true},
-	unix.SO_SNDTIMEO:         {name: "SO_SNDTIMEO", set: setSendTimeout, get: getTimeout("SO_SNDTIMEO"), native: true},
-	unix.SO_TIMESTAMP:        want("SO_TIMESTAMP", func(w *wanted) *bool { return &w.timestamp }),
-	unix.SO_TIMESTAMPNS:      want("SO_TIMESTAMPNS", func(w *wanted) *bool { return &w.timestampNS }),
-	unix.SO_BINDTODEVICE:     {name: "SO_BINDTODEVICE", set: setDevice, get: getDevice},
-	unix.SO_BINDTOIFINDEX:    number("SO_BINDTOIFINDEX", stack.BindToDevice, 0, 1<<31-1),
-	unix.SO_PRIORITY:         remembered("SO_PRIORITY", "no queueing discipline looks at it", 0),
-	unix.SO_MARK:             remembered("SO_MARK", "no rule looks at it", 0),
-	unix.SO_DONTROUTE:        rememberedFlag("SO_DONTROUTE", "all destinations are routed alike", 0),
-	unix.SO_OOBINLINE:        rememberedFlag("SO_OOBINLINE", "there is no urgent data", 0),
-	unix.SO_RCVLOWAT:         remembered("SO_RCVLOWAT", "poll(2) tells any byte", 1),
-	unix.SO_SNDLOWAT:         {name: "SO_SNDLOWAT", get: func(socket, int) ([]byte, unix.Errno) { return abi.IntBytes(1), 0 }},
-	unix.SO_NO_CHECK:         rememberedFlag("SO_NO_CHECK", "checksums are always sent", 0),
-	unix.SO_SELECT_ERR_QUEUE: rememberedFlag("SO_SELECT_ERR_QUEUE", "", 0),
-	unix.SO_BUSY_POLL:        remembered("SO_BUSY_POLL", "no device is polled", 0),
-	unix.SO_RXQ_OVFL:         rememberedFlag("SO_RXQ_OVFL", "drops are not told", 0),
-	unix.SO_INCOMING_CPU:     remembered("SO_INCOMING_CPU", "", -1),
-	unix.SO_INCOMING_NAPI_ID: fixed("SO_INCOMING_NAPI_ID", func(socket) int { return 0 }),
+	unix.SO_REUSEADDR: flag("SO_REUSEADDR", stack.ReuseAddr),
+	unix.SO_REUSEPORT: flag("SO_REUSEPORT", stack.ReusePort),
+	unix.SO_BROADCAST: flag("SO_BROADCAST", stack.Broadcast),
+	unix.SO_KEEPALIVE: flag("SO_KEEPALIVE", stack.KeepAlive),
+
+	unix.SO_TYPE:       fixed("SO_TYPE", func(s socket) int { return s.id().typ }),
+	unix.SO_DOMAIN:     fixed("SO_DOMAIN", func(s socket) int { return s.id().family }),
+	unix.SO_PROTOCOL:   fixed("SO_PROTOCOL", func(s socket) int { return s.id().protocol }),
+	unix.SO_ACCEPTCONN: fixed("SO_ACCEPTCONN", acceptsConnections),
+	unix.SO_ERROR:      {name: "SO_ERROR"}, // getsockopt has it
+
+	unix.SO_SNDBUF:      bufferSize("SO_SNDBUF", stack.SendBuffer, minSendBuffer),
+	unix.SO_RCVBUF:      bufferSize("SO_RCVBUF", stack.ReceiveBuffer, minReceiveBuffer),
+	unix.SO_SNDBUFFORCE: denied("SO_SNDBUFFORCE"),
+	unix.SO_RCVBUFFORCE: denied("SO_RCVBUFFORCE"),
+
+	unix.SO_LINGER:       {name: "SO_LINGER", native: true, set: setLinger, size: abi.SizeofLinger, partial: "close(2) never waits; a zero time resets"},
+	unix.SO_RCVTIMEO:     {name: "SO_RCVTIMEO", native: true, set: setReceiveTimeout, size: abi.SizeofTimeval},
+	unix.SO_SNDTIMEO:     {name: "SO_SNDTIMEO", native: true, set: setSendTimeout, size: abi.SizeofTimeval},
+	unix.SO_RCVTIMEO_NEW: {name: "SO_RCVTIMEO_NEW", native: true, set: setReceiveTimeout, size: abi.SizeofTimeval},
+	unix.SO_SNDTIMEO_NEW: {name: "SO_SNDTIMEO_NEW", native: true, set: setSendTimeout, size: abi.SizeofTimeval},
+	unix.SO_RCVLOWAT:     {name: "SO_RCVLOWAT", native: true, size: abi.SizeofInt, setInt: setLowWater, getInt: recall("SO_RCVLOWAT", 1), partial: "poll(2) tells any byte"},
+	unix.SO_SNDLOWAT:     native("SO_SNDLOWAT", ""),
+
+	unix.SO_TIMESTAMP:    timestamps("SO_TIMESTAMP", 0),
+	unix.SO_TIMESTAMPNS:  timestamps("SO_TIMESTAMPNS", 1),
+	unix.SO_TIMESTAMPING: timestamping,
+
+	unix.SO_BINDTODEVICE:  {name: "SO_BINDTODEVICE", set: setDevice, get: getDevice, size: unix.IFNAMSIZ - 1, unchecked: true},
+	unix.SO_BINDTOIFINDEX: number("SO_BINDTOIFINDEX", stack.BindToDevice, 0, 1<<31-1),
+
+	unix.SO_PASSCRED:   refused("SO_PASSCRED", "no credentials over a network", unix.EOPNOTSUPP),
+	unix.SO_PASSSEC:    refused("SO_PASSSEC", "no security labels over a network", unix.EOPNOTSUPP),
+	unix.SO_PASSPIDFD:  refused("SO_PASSPIDFD", "no credentials over a network", unix.EOPNOTSUPP),
+	unix.SO_PEERCRED:   {name: "SO_PEERCRED", get: noPeer},
+	unix.SO_PEERGROUPS: {name: "SO_PEERGROUPS", get: noPeerData},
+	unix.SO_PEERPIDFD:  {name: "SO_PEERPIDFD", get: noPeerData},
+
+	unix.SO_DEBUG:            native("SO_DEBUG", "nothing is traced"),
+	unix.SO_DONTROUTE:        native("SO_DONTROUTE", "all destinations are routed alike"),
+	unix.SO_OOBINLINE:        native("SO_OOBINLINE", "there is no urgent data"),
+	unix.SO_PRIORITY:         native("SO_PRIORITY", "no queueing discipline looks at it"),
+	unix.SO_MARK:             native("SO_MARK", "no rule looks at it"),
+	unix.SO_NO_CHECK:         native("SO_NO_CHECK", "checksums are always sent"),
+	unix.SO_SELECT_ERR_QUEUE: native("SO_SELECT_ERR_QUEUE", ""),
+	unix.SO_BUSY_POLL:        native("SO_BUSY_POLL", "there is no device to poll"),
+	unix.SO_PREFER_BUSY_POLL: native("SO_PREFER_BUSY_POLL", "there is no device to poll"),
+	unix.SO_RXQ_OVFL:         native("SO_RXQ_OVFL", "drops are not told"),
+	unix.SO_INCOMING_CPU:     native("SO_INCOMING_CPU", "there are no receive queues"),
+	unix.SO_INCOMING_NAPI_ID: native("SO_INCOMING_NAPI_ID", ""),
+	unix.SO_MAX_PACING_RATE:  {name: "SO_MAX_PACING_RATE", native: true, size: 8, partial: "nothing is paced"},
+	unix.SO_CNX_ADVICE:       native("SO_CNX_ADVICE", "there is one route"),
+	unix.SO_BUF_LOCK:         native("SO_BUF_LOCK", "netstack resizes buffers that no size was set for"),
+	unix.SO_PEEK_OFF:         native("SO_PEEK_OFF", ""),
+	unix.SO_COOKIE:           native("SO_COOKIE", ""),
+	unix.SO_MEMINFO:          native("SO_MEMINFO", "tells of the surrogate"),
+
+	// A filter would see the surrogate's messages, which are without headers.
+	// As from a kernel that socket filters were left out of.
+	unix.SO_ATTACH_FILTER: {name: "SO_ATTACH_FILTER", get: empty, partial: "no filter can be attached"},
+	unix.SO_DETACH_FILTER: native("SO_DETACH_FILTER", "there is none to detach"),
+	unix.SO_LOCK_FILTER:   native("SO_LOCK_FILTER", "there is none to lock"),
+	// Nothing would tell that a zero-copy buffer is free again.
+	unix.SO_ZEROCOPY: off("SO_ZEROCOPY", "cannot be switched on, as in families that have it not", unix.EOPNOTSUPP),
 }
 
-// The least buffer sizes that can be asked for, in bytes as getsockopt(2) tells
-// them: SOCK_MIN_SNDBUF and SOCK_MIN_RCVBUF (include/net/sock.h) on amd64.
-const (
-	minSendBuffer    = 4608
-	minReceiveBuffer = 2304
-	// maxBuffer is net.core.wmem_max and rmem_max, half of what is told: the
-	// distributions' default.
-	maxBuffer = 212992
-)
-
-// bufferSize is SO_SNDBUF and SO_RCVBUF: the kernel doubles what is asked for,
-// and tells the double (socket(7)).
-func bufferSize(name string, o stack.IntOption, least int32) option {
-	return option{
-		name: name,
-		set: func(s socket, value []byte) unix.Errno {
-			v, errno := abi.ParseInt(value)
-			if errno != 0 {
-				return errno
-			}
-			v = max(min(max(v, 0), maxBuffer)*2, least)
-			s.memo().put(name, int64(v))
-			if s.endpoint() == nil {
-				return 0
-			}
-			return withEndpoint(s, func(ep *stack.Endpoint) unix.Errno { return ep.SetInt(o, int(v)) })
-		},
-		get: func(s socket, _ int) ([]byte, unix.Errno) {
-			v := maxBuffer
-			if ep := s.endpoint(); ep != nil {
-				var errno unix.Errno
-				if v, errno = ep.GetInt(o); errno != 0 {
-					return nil, errno
-				}
-			}
-			return abi.IntBytes(int32(s.memo().get(name, int64(v)))), 0
-		},
-	}
+// denied is an option that only CAP_NET_ADMIN may set, which nobody has over
+// the sandbox's network.
+func denied(name string) option {
+	return option{name: name, partial: "refused, root too", setInt: func(socket, int32) unix.Errno { return unix.EPERM }}
 }
 
 func acceptsConnections(s socket) int {
@@ -116,60 +96,31 @@ func acceptsConnections(s socket) int {
 	return 0
 }
 
-func setLinger(s socket, value []byte) unix.Errno {
-	l, errno := abi.ParseLinger(value)
-	if errno != 0 {
-		return errno
-	}
-	return withEndpoint(s, func(ep *stack.Endpoint) unix.Errno {
-		ep.SetLinger(l.OnOff != 0, int(l.Seconds))
-		return 0
-	})
+// noPeer is SO_PEERCRED of a socket that no process is known behind: pid 0 and
+// the overflow ids of nobody at all (cred_to_ucred).
+func noPeer(s socket, _ int) ([]byte, unix.Errno) {
+	const none = 1<<32 - 1
+	return abi.Ucred{UID: none, GID: none}.Bytes(), 0
 }
 
-func getLinger(s socket, _ int) ([]byte, unix.Errno) {
-	var l abi.Linger
-	errno := withEndpoint(s, func(ep *stack.Endpoint) unix.Errno {
-		on, seconds := ep.GetLinger()
-		if on {
-			l.OnOff = 1
-		}
-		l.Seconds = int32(seconds)
-		return 0
-	})
-	return l.Bytes(), errno
-}
+func noPeerData(socket, int) ([]byte, unix.Errno) { return nil, unix.ENODATA }
 
-func setReceiveTimeout(s socket, value []byte) unix.Errno {
-	d, errno := timeout(value)
-	if errno != 0 {
-		return errno
+// maxReceiveLowWater is half of the largest receive buffer of a stream (6 MiB,
+// package stack), which tcp_set_rcvlowat cuts SO_RCVLOWAT to.
+const maxReceiveLowWater = 3 << 20
+
+// setLowWater notes SO_RCVLOWAT as the kernel does: 0 is 1, what is below the
+// most that there is.
+func setLowWater(s socket, v int32) unix.Errno {
+	switch {
+	case v == 0:
+		v = 1
+	case v < 0:
+		v = math.MaxInt32
 	}
-	s.memo().put("SO_RCVTIMEO", int64(max(d, 0)))
-	if dg, ok := s.(*datagram); ok {
-		dg.mu.Lock()
-		dg.receiveTimeout = d
-		dg.mu.Unlock()
+	if _, ok := s.(*stream); ok {
+		v = min(v, maxReceiveLowWater)
 	}
+	s.memo().put("SO_RCVLOWAT", int64(v))
 	return 0
-}
-
-func setSendTimeout(s socket, value []byte) unix.Errno {
-	d, errno := timeout(value)
-	if errno != 0 {
-		return errno
-	}
-	s.memo().put("SO_SNDTIMEO", int64(max(d, 0)))
-	if st, ok := s.(*stream); ok {
-		st.mu.Lock()
-		st.sendTimeout = d
-		st.mu.Unlock()
-	}
-	return 0
-}
-
-func getTimeout(name string) func(socket, int) ([]byte, unix.Errno) {
-	return func(s socket, _ int) ([]byte, unix.Errno) {
-		return abi.TimevalOf(time.Duration(s.memo().get(name, 0))).Bytes(), 0
-	}
 }

@@ -116,8 +116,8 @@ func (s *stream) disconnectLocked(t trap.Task, fd int32) trap.Verdict {
 }
 
 // renewLocked puts a new socket in the place of one whose surrogate has ended,
-// in the calling process only, and connects it to raw if that is an address. Options
-// are netstack's defaults again.
+// in the calling process only, and connects it to raw if that is an address.
+// Options are kept.
 func (s *stream) renewLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	flags, errno := t.StatusFlags(fd)
 	if errno != 0 {
@@ -139,8 +139,8 @@ func (s *stream) renewLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	id := s.idn
 	id.inode = pair.Inode
 	n := s.e.prepareStream(id, ep, sur)
-	n.sendTimeout = s.sendTimeout
 	n.start()
+	keepOptions(s, n, pair.T)
 	i := &trap.Install{File: pair.T, At: fd, CloseOnExec: flags&unix.O_CLOEXEC != 0, Failed: func(unix.Errno) { n.close() }}
 	i.Then = func(t trap.Task, fd int32) trap.Verdict {
 		if raw == nil {

@@ -1,0 +1,128 @@
+package netemu
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/stack"
+)
+
+// Netstack has one set of multicast options for an endpoint. On an IPv6 socket
+// it is that of level SOL_IPV6, and SOL_IP's is only told back.
+
+func setMulticastTTL(s socket, v int32) unix.Errno {
+	if v == -1 {
+		v = 1
+	}
+	if v < 0 || v > 255 {
+		return unix.EINVAL
+	}
+	s.memo().put("IP_MULTICAST_TTL", int64(v))
+	if isIPv6(s.id()) {
+		return 0
+	}
+	return setNumber(s, stack.MulticastTTL, v)
+}
+
+func setMulticastLoop(s socket, v int32) unix.Errno {
+	s.memo().put("IP_MULTICAST_LOOP", int64(oneIf(v != 0)))
+	if isIPv6(s.id()) {
+		return 0
+	}
+	return flag("", stack.MulticastLoop).setInt(s, v)
+}
+
+// setMulticastLoop6 is IPV6_MULTICAST_LOOP, which takes only 0 and 1.
+func setMulticastLoop6(s socket, v int32) unix.Errno {
+	if v != 0 && v != 1 {
+		return unix.EINVAL
+	}
+	return flag("", stack.MulticastLoop).setInt(s, v)
+}
+
+// setMulticastInterface is IP_MULTICAST_IF: by index, or by an address of the
+// interface; neither undoes it. EADDRNOTAVAIL: there is no such interface.
+func setMulticastInterface(s socket, value []byte) unix.Errno {
+	m, errno := abi.ParseMulticastInterface(value)
+	if errno != 0 {
+		return errno
+	}
+	if m.NIC == 0 && !m.Local.IsUnspecified() {
+		m.NIC = interfaceOf(s, m.Local)
+		if m.NIC == 0 {
+			return unix.EADDRNOTAVAIL
+		}
+	}
+	if m.NIC != 0 && !hasInterface(s, m.NIC) {
+		return unix.EADDRNOTAVAIL
+	}
+	local := m.Local.As4()
+	v, _ := abi.ParseInt(local[:])
+	if !isIPv6(s.id()) {
+		errno = withEndpoint(s, func(ep *stack.Endpoint) unix.Errno { return ep.SetMulticastInterface(m.NIC, specified(m.Local)) })
+	}
+	if errno == 0 {
+		s.memo().put("IP_MULTICAST_IF", int64(v))
+	}
+	return errno
+}
+
+// getMulticastInterface tells the address that was given.
+func getMulticastInterface(s socket, _ int) ([]byte, unix.Errno) {
+	return abi.IntBytes(int32(s.memo().get("IP_MULTICAST_IF", 0))), 0
+}
+
+// setMulticastInterface6 is IPV6_MULTICAST_IF: an interface index. ENODEV:
+// there is no such interface.
+func setMulticastInterface6(s socket, v int32) unix.Errno {
+	if v != 0 && !hasInterface(s, v) {
+		return unix.ENODEV
+	}
+	errno := withEndpoint(s, func(ep *stack.Endpoint) unix.Errno { return ep.SetMulticastInterface(v, netip.Addr{}) })
+	if errno == 0 {
+		s.memo().put("IPV6_MULTICAST_IF", int64(v))
+	}
+	return errno
+}
+
+// membership is an option that joins or leaves a group.
+func membership(name string, parse func([]byte) (abi.Membership, unix.Errno), do func(*stack.Endpoint, abi.Membership) unix.Errno, deny func(socket) unix.Errno) option {
+	return option{name: name, size: abi.SizeofGroupReq, deny: deny, set: func(s socket, value []byte) unix.Errno {
+		m, errno := parse(value)
+		if errno != 0 {
+			return errno
+		}
+		return withEndpoint(s, func(ep *stack.Endpoint) unix.Errno { return do(ep, m) })
+	}}
+}
+
+func join(ep *stack.Endpoint, m abi.Membership) unix.Errno {
+	return ep.JoinGroup(m.Group, m.NIC, specified(m.Local))
+}
+
+func leave(ep *stack.Endpoint, m abi.Membership) unix.Errno {
+	return ep.LeaveGroup(m.Group, m.NIC, specified(m.Local))
+}
+
+// interfaceOf is the index of the interface that has an address, 0 if none has.
+func interfaceOf(s socket, a netip.Addr) int32 {
+	for _, i := range s.stack().Interfaces() {
+		for _, p := range i.Addrs {
+			if p.Addr() == a {
+				return i.Index
+			}
+		}
+	}
+	return 0
+}
+
+func hasInterface(s socket, index int32) bool {
+	for _, i := range s.stack().Interfaces() {
+		if i.Index == index {
+			return true
+		}
+	}
+	return false
+}
