@@ -25,17 +25,18 @@ func tcpBacklog(s *script) {
 		s.say("bind", l.Bind(port("127.0.0.1", 0)))
 		s.say("listen", backlog, l.Listen(backlog))
 		a, _ := l.Local()
-		n := 0
-		for range backlog + 3 {
+		late := 0
+		for i := range backlog + 3 {
 			c := s.tcp(Inet4)
 			c.Connect(port("127.0.0.1", a.Port()))
-			if settled(c) {
-				n++
+			if i <= backlog {
+				s.poll("connected", c, unix.POLLOUT)
+			} else if settled(c) {
+				late++
 			}
 		}
-		// The last one may slip in while the ACK of the one before is on its way.
-		s.say("backlog and one more connected", n > backlog)
-		s.say("all connected", n == backlog+3)
+		// One may slip in while the ACK of the one before is on its way.
+		s.say("all connected", late == 2)
 		for range backlog + 1 {
 			s.poll("listener", l, unix.POLLIN)
 			k, en := l.AcceptSock()
@@ -118,8 +119,11 @@ func tcpInProgress(s *script) {
 	s.say("listen", l.Listen(0))
 	a, _ := l.Local()
 	to := port("127.0.0.1", a.Port())
-	for range 4 {
-		b := s.tcp(Inet4)
+	b := s.tcp(Inet4)
+	b.Connect(to)
+	s.poll("first", b, unix.POLLOUT)
+	for range 3 {
+		b = s.tcp(Inet4)
 		b.Connect(to)
 		settled(b)
 	}
