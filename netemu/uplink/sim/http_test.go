@@ -144,7 +144,7 @@ func TestHTTPCloseInFlight(t *testing.T) {
 // Many clients at once, each with a connection of its own.
 func TestHTTPConcurrent(t *testing.T) {
 	w := newWorld(t, Options{})
-	const clients = 200
+	const clients = 100
 	var wg sync.WaitGroup
 	for range clients {
 		c := w.client()
