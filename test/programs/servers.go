@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"netbox/test/bed"
+	"netbox/test/world"
 )
 
 var serverRows = []Row{
@@ -38,8 +39,12 @@ func (s *Site) wantServed(t *testing.T, port uint16, page string, args ...string
 func runNginx(t *testing.T, s *Site) {
 	port := freePort()
 	root := s.folder(t, "nginx")
+	user := "" // nginx's own default
+	if world.InUserNamespace() {
+		user = "user root;" // there is no other
+	}
 	s.file(t, "nginx/page.html", "page by nginx\n", 0o644)
-	config := s.file(t, "nginx.conf", fmt.Sprintf(`
+	config := s.file(t, "nginx.conf", fmt.Sprintf(`%[3]s
 daemon off;
 worker_processes 2;
 pid %[1]s/pid;
@@ -58,7 +63,7 @@ http {
 		root %[1]s;
 	}
 }
-`, root, port), 0o644)
+`, root, port, user), 0o644)
 	s.wantServed(t, port, "page by nginx", "nginx", "-e", "stderr", "-c", config)
 }
 
