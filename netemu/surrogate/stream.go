@@ -119,13 +119,14 @@ func (s *Stream) Open() {
 		}
 		s.opened = true
 	})
+	s.lookAgain()
 }
 
 // Next waits until the task has sent something and returns it, in buf (of at
 // least 2 bytes). It ends with io.EOF, ErrHangup or ErrReset; all data comes
 // before the end. os.ErrClosed: the Stream was closed. One caller at a time.
 func (s *Stream) Next(buf []byte) (data []byte, err error) {
-	werr := s.rc.Read(func(fd uintptr) bool {
+	werr := s.look(func(fd uintptr) bool {
 		var done bool
 		data, done, err = s.take(int(fd), buf)
 		return done
@@ -214,11 +215,6 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 	return max(n, 0), err
 }
 
-// WaitWritable waits until T's queue has room or T is closed.
-func (s *Stream) WaitWritable() error {
-	return s.rc.Write(func(fd uintptr) bool { return pollNow(int(fd), unix.POLLOUT) != 0 })
-}
-
 // Unread is the number of bytes that T has sent and Next has not returned.
 func (s *Stream) Unread() (n int) {
 	s.control(func(fd int) {
@@ -277,14 +273,4 @@ func (s *Stream) control(f func(fd int)) {
 func (s *Stream) HungUp() (hup bool) {
 	s.control(func(fd int) { hup = pollNow(fd, 0)&unix.POLLHUP != 0 })
 	return hup
-}
-
-// WaitHangup waits until every copy of T is closed: for after Next has ended
-// with io.EOF. os.ErrClosed: the Stream was closed first.
-func (s *Stream) WaitHangup() error {
-	err := s.rc.Read(func(fd uintptr) bool { return pollNow(int(fd), 0)&unix.POLLHUP != 0 })
-	if err != nil {
-		return os.ErrClosed
-	}
-	return nil
 }

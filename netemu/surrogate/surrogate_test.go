@@ -8,6 +8,7 @@ import (
 	"math/rand"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,6 +41,36 @@ func TestConnectingPollsNotWritableUntilOpen(t *testing.T) {
 	s.Open()
 	if n, _ := unix.EpollWait(ep, events, 0); n != 1 || events[0].Events != unix.EPOLLOUT {
 		t.Fatalf("after Open: %d events, %#x", n, events[0].Events)
+	}
+}
+
+// A byte that T sends while Next waits and before Open has its edge too early.
+func TestBytesBeforeOpen(t *testing.T) {
+	for range 20 {
+		s, T := connecting(t)
+		got := make(chan []byte)
+		go func() {
+			data, _ := s.Next(make([]byte, 16))
+			got <- data
+		}()
+		// Open while Next sleeps after its look: the polls of a reader that does
+		// not sleep yet would hide the loss.
+		time.Sleep(2 * time.Millisecond)
+		if _, err := unix.Write(T, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Millisecond)
+		s.Open()
+		select {
+		case data := <-got:
+			if string(data) != "x" {
+				t.Fatalf("Next gave %q", data)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatal("Next sleeps over a byte that came before Open")
+		}
+		unix.Close(T)
+		s.Close()
 	}
 }
 

@@ -1,0 +1,42 @@
+package surrogate
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// look is RawConn.Read: it calls f now, and after each edge on S, until f is
+// satisfied. lookAgain makes a look under way call f once more.
+func (s *Stream) look(f func(fd uintptr) bool) error {
+	for {
+		err := s.rc.Read(f)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		_ = s.f.SetReadDeadline(time.Time{}) // fails only once S is closed
+	}
+}
+
+// lookAgain is for what an edge was lost on: bytes that T sent before Open, as a
+// task does whose connect(2) a signal restarted.
+func (s *Stream) lookAgain() {
+	_ = s.f.SetReadDeadline(time.Unix(1, 0)) // fails only once S is closed
+}
+
+// WaitWritable waits until T's queue has room or T is closed.
+func (s *Stream) WaitWritable() error {
+	return s.rc.Write(func(fd uintptr) bool { return pollNow(int(fd), unix.POLLOUT) != 0 })
+}
+
+// WaitHangup waits until every copy of T is closed: for after Next has ended
+// with io.EOF. os.ErrClosed: the Stream was closed first.
+func (s *Stream) WaitHangup() error {
+	err := s.look(func(fd uintptr) bool { return pollNow(int(fd), 0)&unix.POLLHUP != 0 })
+	if err != nil {
+		return os.ErrClosed
+	}
+	return nil
+}
