@@ -3,6 +3,7 @@ package netemu
 import (
 	"bytes"
 	"maps"
+	"slices"
 	"sync"
 )
 
@@ -11,7 +12,13 @@ import (
 type memo struct {
 	mu     sync.Mutex
 	values map[string]int64
-	sets   map[optionKey][]byte
+	sets   []setting // each option once, the latest last
+}
+
+// setting is a value that an option was set to.
+type setting struct {
+	key   optionKey
+	value []byte
 }
 
 func (m *memo) put(name string, v int64) {
@@ -36,25 +43,23 @@ func (m *memo) get(name string, initial int64) int64 {
 func (m *memo) record(k optionKey, value []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.sets == nil {
-		m.sets = make(map[optionKey][]byte)
-	}
-	m.sets[k] = bytes.Clone(value)
+	m.sets = slices.DeleteFunc(m.sets, func(s setting) bool { return s.key == k })
+	m.sets = append(m.sets, setting{k, bytes.Clone(value)})
 }
 
 // copyFrom takes over what from has noted.
 func (m *memo) copyFrom(from *memo) {
 	from.mu.Lock()
-	values, sets := maps.Clone(from.values), maps.Clone(from.sets)
+	values, sets := maps.Clone(from.values), slices.Clone(from.sets)
 	from.mu.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.values, m.sets = values, sets
 }
 
-// recorded are the values that were set.
-func (m *memo) recorded() map[optionKey][]byte {
+// settings are the values that were set, in order.
+func (m *memo) settings() []setting {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return maps.Clone(m.sets)
+	return slices.Clone(m.sets)
 }

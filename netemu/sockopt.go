@@ -28,8 +28,9 @@ type option struct {
 	get func(s socket, length int) ([]byte, unix.Errno)
 	// deny says why a socket cannot have the option set.
 	deny func(s socket) unix.Errno
-	// least is the shortest value that can be set, in bytes; shorter: EINVAL.
-	least int
+	// least and most bound the length of a value that can be set, in bytes;
+	// outside: EINVAL. 0 is no bound.
+	least, most int
 	// short rows take a value shorter than their level's least for 0.
 	short bool
 	// unchecked rows are without the level's first look at the value.
@@ -37,7 +38,9 @@ type option struct {
 	// native rows are the kernel's, which checks and keeps the value on the
 	// surrogate by the code that every family shares (sk_setsockopt). A setter
 	// is called after that, and a getter goes before the kernel's.
-	native  bool
+	native bool
+	// cloned rows are set again on an accepted connection.
+	cloned  bool
 	partial string
 }
 

@@ -17,22 +17,21 @@ var ipOptions = map[int32]option{
 	unix.IP_MTU:          {name: "IP_MTU", getInt: getMTU},
 	unix.IP_MTU_DISCOVER: {name: "IP_MTU_DISCOVER", setInt: setDiscover4, getInt: recall("IP_MTU_DISCOVER", unix.IP_PMTUDISC_WANT), partial: "on IPv6 sockets only told back"},
 	unix.IP_HDRINCL:      {name: "IP_HDRINCL", deny: onRaw, setInt: flag("", stack.HeaderIncluded).setInt, getInt: getHeaderIncluded},
-	unix.IP_PROTOCOL:     fixed("IP_PROTOCOL", func(s socket) int { return s.id().protocol }),
+	unix.IP_PROTOCOL:     fixed("IP_PROTOCOL", protocolNumber),
 
 	unix.IP_PKTINFO: want("IP_PKTINFO", func(w *wanted) *bool { return &w.pktInfo }, stack.ReceivePktInfo),
 	unix.IP_RECVTTL: want("IP_RECVTTL", func(w *wanted) *bool { return &w.ttl }, stack.ReceiveTTL),
 	unix.IP_RECVTOS: want("IP_RECVTOS", func(w *wanted) *bool { return &w.tos }, stack.ReceiveTOS),
 	unix.IP_RECVERR: receiveErrors("IP_RECVERR", stack.RecvErr4),
 
-	unix.IP_MULTICAST_TTL:  atLeast(1, only(notOnStreams(unix.EINVAL), option{name: "IP_MULTICAST_TTL", setInt: setMulticastTTL, getInt: recall("IP_MULTICAST_TTL", 1), partial: "on IPv6 sockets only told back"})),
-	unix.IP_MULTICAST_LOOP: atLeast(1, option{name: "IP_MULTICAST_LOOP", setInt: setMulticastLoop, getInt: recall("IP_MULTICAST_LOOP", 1), partial: "on IPv6 sockets only told back"}),
-	unix.IP_MULTICAST_IF:   only(notOnStreams(unix.EINVAL), option{name: "IP_MULTICAST_IF", set: setMulticastInterface, get: getMulticastInterface, size: abi.SizeofIPMreqn, partial: "on IPv6 sockets only told back"}),
-	unix.IP_MULTICAST_ALL:  atLeast(1, remembered("IP_MULTICAST_ALL", "groups are told apart by membership", 1, 0, 1)),
-	unix.IP_ADD_MEMBERSHIP: membership("IP_ADD_MEMBERSHIP", abi.ParseIPMreq, join, notOnStreams(unix.EPROTO)),
-	unix.IP_DROP_MEMBERSHIP: membership("IP_DROP_MEMBERSHIP", abi.ParseIPMreq, leave,
-		notOnStreams(unix.EPROTO)),
-	unix.MCAST_JOIN_GROUP:  membership("MCAST_JOIN_GROUP", abi.ParseGroupReq, join, nil),
-	unix.MCAST_LEAVE_GROUP: membership("MCAST_LEAVE_GROUP", abi.ParseGroupReq, leave, nil),
+	unix.IP_MULTICAST_TTL:   atLeast(1, only(notOnStreams(unix.EINVAL), option{name: "IP_MULTICAST_TTL", setInt: setMulticastTTL, getInt: recall("IP_MULTICAST_TTL", 1), partial: "on IPv6 sockets only told back"})),
+	unix.IP_MULTICAST_LOOP:  atLeast(1, option{name: "IP_MULTICAST_LOOP", setInt: setMulticastLoop, getInt: recall("IP_MULTICAST_LOOP", 1), partial: "on IPv6 sockets only told back"}),
+	unix.IP_MULTICAST_IF:    only(notOnStreams(unix.EINVAL), option{name: "IP_MULTICAST_IF", set: setMulticastInterface, get: getMulticastInterface, size: abi.SizeofIPMreqn, partial: "on IPv6 sockets only told back"}),
+	unix.IP_MULTICAST_ALL:   atLeast(1, remembered("IP_MULTICAST_ALL", "groups are told apart by membership", 1, 0, 1)),
+	unix.IP_ADD_MEMBERSHIP:  only(notOnStreams(unix.EPROTO), membership("IP_ADD_MEMBERSHIP", abi.SizeofIPMreq, abi.ParseIPMreq, join)),
+	unix.IP_DROP_MEMBERSHIP: only(notOnStreams(unix.EPROTO), membership("IP_DROP_MEMBERSHIP", abi.SizeofIPMreq, abi.ParseIPMreq, leave4)),
+	unix.MCAST_JOIN_GROUP:   membership("MCAST_JOIN_GROUP", abi.SizeofGroupReq, abi.ParseGroupReq, join),
+	unix.MCAST_LEAVE_GROUP:  membership("MCAST_LEAVE_GROUP", abi.SizeofGroupReq, abi.ParseGroupReq, leave),
 
 	unix.IP_OPTIONS:              {name: "IP_OPTIONS", set: setIPOptions, get: getIPOptions, size: maxIPOptions + 1, partial: "only padding can be set"},
 	unix.IP_PKTOPTIONS:           {name: "IP_PKTOPTIONS", get: getPacketOptions, partial: "none are kept"},
@@ -40,11 +39,24 @@ var ipOptions = map[int32]option{
 	unix.IP_RETOPTS:              rememberedFlag("IP_RETOPTS", "IP options are not passed on", 0),
 	unix.IP_FREEBIND:             atLeast(1, rememberedFlag("IP_FREEBIND", "only local addresses can be bound", 0)),
 	unix.IP_BIND_ADDRESS_NO_PORT: rememberedFlag("IP_BIND_ADDRESS_NO_PORT", "a port is taken at bind(2)", 0),
-	unix.IP_UNICAST_IF:           {name: "IP_UNICAST_IF", setInt: setUnicastInterface("IP_UNICAST_IF"), getInt: recall("IP_UNICAST_IF", 0), partial: "the route says where packets leave"},
+	unix.IP_UNICAST_IF:           {name: "IP_UNICAST_IF", least: abi.SizeofInt, most: abi.SizeofInt, setInt: setUnicastInterface("IP_UNICAST_IF"), getInt: recall("IP_UNICAST_IF", 0), partial: "the route says where packets leave"},
 	unix.IP_TRANSPARENT:          off("IP_TRANSPARENT", "refused, root too, as without CAP_NET_ADMIN", unix.EPERM),
 	// A floor under the time to live keeps strangers out: it must not be taken
 	// for kept. As from a kernel before 2.6.34.
 	unix.IP_MINTTL: off("IP_MINTTL", "cannot be switched on", unix.ENOPROTOOPT),
+}
+
+// protocolNumber is IP_PROTOCOL: a raw socket's protocol. Linux tells other
+// sockets their port, which it keeps in the same place.
+func protocolNumber(s socket) int {
+	if s.id().typ == unix.SOCK_RAW {
+		return s.id().protocol
+	}
+	a, errno := s.name()
+	if errno != 0 {
+		return 0
+	}
+	return int(a.Addr.Port())
 }
 
 // ecnMask is INET_ECN_MASK: bits of the type of service that TCP sets itself.

@@ -5,15 +5,19 @@ import "golang.org/x/sys/unix"
 // maxIPOptions is the room for options in an IPv4 header (RFC 791), in bytes.
 const maxIPOptions = 40
 
-// The IPv4 options of one byte, RFC 791.
+// The IPv4 options that anyone may set (ip(7), <linux/ip.h>); other ones are
+// EINVAL without CAP_NET_RAW.
 const (
-	ipOptionEnd  = 0
-	ipOptionNoop = 1
+	ipOptionEnd    = 0
+	ipOptionNoop   = 1
+	ipOptionRecord = 7
+	ipOptionStamp  = 68
+	ipOptionLoose  = 131
+	ipOptionStrict = 137
 )
 
 // setIPOptions is IP_OPTIONS, checked as ip_options_get does: only padding is
-// taken, which changes no packet. What is well formed else is EPERM, as to a
-// program without CAP_NET_RAW.
+// taken, which changes no packet. EPERM: routes and times would be asked for.
 func setIPOptions(s socket, value []byte) unix.Errno {
 	if len(value) > maxIPOptions {
 		return unix.EINVAL
@@ -28,8 +32,10 @@ func setIPOptions(s socket, value []byte) unix.Errno {
 		case padded[i] == ipOptionNoop:
 		case i+1 == len(padded) || padded[i+1] < 2 || int(padded[i+1]) > len(padded)-i:
 			return unix.EINVAL
-		default:
+		case padded[i] == ipOptionRecord, padded[i] == ipOptionStamp, padded[i] == ipOptionLoose, padded[i] == ipOptionStrict:
 			return unix.EPERM
+		default:
+			return unix.EINVAL
 		}
 	}
 	// At most ten words of which the words of padding are told apart: bit i is

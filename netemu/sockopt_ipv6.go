@@ -27,10 +27,10 @@ var ipv6Options = map[int32]option{
 	unix.IPV6_MULTICAST_LOOP:  {name: "IPV6_MULTICAST_LOOP", setInt: setMulticastLoop6, getInt: flag("", stack.MulticastLoop).getInt},
 	unix.IPV6_MULTICAST_IF:    {name: "IPV6_MULTICAST_IF", deny: notOnStreams(unix.ENOPROTOOPT), setInt: setMulticastInterface6, getInt: recall("IPV6_MULTICAST_IF", 0)},
 	unix.IPV6_MULTICAST_ALL:   rememberedFlag("IPV6_MULTICAST_ALL", "groups are told apart by membership", 1),
-	unix.IPV6_ADD_MEMBERSHIP:  atLeast(abi.SizeofIPv6Mreq, membership("IPV6_ADD_MEMBERSHIP", abi.ParseIPv6Mreq, join, nil)),
-	unix.IPV6_DROP_MEMBERSHIP: atLeast(abi.SizeofIPv6Mreq, membership("IPV6_DROP_MEMBERSHIP", abi.ParseIPv6Mreq, leave, nil)),
-	unix.MCAST_JOIN_GROUP:     membership("MCAST_JOIN_GROUP", abi.ParseGroupReq, join, nil),
-	unix.MCAST_LEAVE_GROUP:    membership("MCAST_LEAVE_GROUP", abi.ParseGroupReq, leave, nil),
+	unix.IPV6_ADD_MEMBERSHIP:  membership("IPV6_ADD_MEMBERSHIP", abi.SizeofIPv6Mreq, abi.ParseIPv6Mreq, join),
+	unix.IPV6_DROP_MEMBERSHIP: membership("IPV6_DROP_MEMBERSHIP", abi.SizeofIPv6Mreq, abi.ParseIPv6Mreq, leave),
+	unix.MCAST_JOIN_GROUP:     membership("MCAST_JOIN_GROUP", abi.SizeofGroupReq, abi.ParseGroupReq, join),
+	unix.MCAST_LEAVE_GROUP:    membership("MCAST_LEAVE_GROUP", abi.SizeofGroupReq, abi.ParseGroupReq, leave),
 
 	unix.IPV6_RECVPATHMTU:      rememberedFlag("IPV6_RECVPATHMTU", "the path's MTU is the link's", 0),
 	unix.IPV6_RECVHOPOPTS:      rememberedFlag("IPV6_RECVHOPOPTS", "extension headers are not passed on", 0),
@@ -43,7 +43,7 @@ var ipv6Options = map[int32]option{
 	unix.IPV6_AUTOFLOWLABEL:    {name: "IPV6_AUTOFLOWLABEL", short: true, setInt: rememberedFlag("IPV6_AUTOFLOWLABEL", "", 1).setInt, getInt: recall("IPV6_AUTOFLOWLABEL", 1), partial: "flow labels are netstack's"},
 	ipv6FlowInfoSend:           rememberedFlag("IPV6_FLOWINFO_SEND", "flow labels are netstack's", 0),
 	unix.IPV6_ADDR_PREFERENCES: {name: "IPV6_ADDR_PREFERENCES", setInt: setPreferences, getInt: recall("IPV6_ADDR_PREFERENCES", preferDefault), partial: "there is one address"},
-	unix.IPV6_UNICAST_IF:       {name: "IPV6_UNICAST_IF", setInt: setUnicastInterface("IPV6_UNICAST_IF"), getInt: recall("IPV6_UNICAST_IF", 0), partial: "the route says where packets leave"},
+	unix.IPV6_UNICAST_IF:       {name: "IPV6_UNICAST_IF", least: abi.SizeofInt, most: abi.SizeofInt, setInt: setUnicastInterface("IPV6_UNICAST_IF"), getInt: recall("IPV6_UNICAST_IF", 0), partial: "the route says where packets leave"},
 	unix.IPV6_TRANSPARENT:      off("IPV6_TRANSPARENT", "refused, root too, as without CAP_NET_ADMIN", unix.EPERM),
 	// As IP_MINTTL.
 	unix.IPV6_MINHOPCOUNT: off("IPV6_MINHOPCOUNT", "cannot be switched on", unix.ENOPROTOOPT),

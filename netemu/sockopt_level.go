@@ -132,7 +132,7 @@ func (l *level) copyIn(s socket, row option, known bool, a argument) ([]byte, un
 	switch {
 	case !known || !isInt && row.set == nil:
 		return nil, unix.ENOPROTOOPT
-	case a.length < row.least || isInt && !row.short && a.length < l.least:
+	case a.length < row.least || row.most > 0 && a.length > row.most || isInt && !row.short && a.length < l.least:
 		return nil, unix.EINVAL
 	case isInt:
 		return abi.IntBytes(v), 0

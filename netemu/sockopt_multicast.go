@@ -87,9 +87,10 @@ func setMulticastInterface6(s socket, v int32) unix.Errno {
 	return errno
 }
 
-// membership is an option that joins or leaves a group.
-func membership(name string, parse func([]byte) (abi.Membership, unix.Errno), do func(*stack.Endpoint, abi.Membership) unix.Errno, deny func(socket) unix.Errno) option {
-	return option{name: name, size: abi.SizeofGroupReq, deny: deny, set: func(s socket, value []byte) unix.Errno {
+// membership is an option that joins or leaves a group; its value has at least
+// least bytes.
+func membership(name string, least int, parse func([]byte) (abi.Membership, unix.Errno), do func(*stack.Endpoint, abi.Membership) unix.Errno) option {
+	return option{name: name, least: least, size: max(least, abi.SizeofIPMreqn), set: func(s socket, value []byte) unix.Errno {
 		m, errno := parse(value)
 		if errno != 0 {
 			return errno
@@ -104,6 +105,14 @@ func join(ep *stack.Endpoint, m abi.Membership) unix.Errno {
 
 func leave(ep *stack.Endpoint, m abi.Membership) unix.Errno {
 	return ep.LeaveGroup(m.Group, m.NIC, specified(m.Local))
+}
+
+// leave4 is IP_DROP_MEMBERSHIP, to which any address is one not joined.
+func leave4(ep *stack.Endpoint, m abi.Membership) unix.Errno {
+	if !m.Group.IsMulticast() {
+		return unix.EADDRNOTAVAIL
+	}
+	return leave(ep, m)
 }
 
 // interfaceOf is the index of the interface that has an address, 0 if none has.

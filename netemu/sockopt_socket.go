@@ -42,7 +42,7 @@ var socketOptions = map[int32]option{
 	unix.SO_TIMESTAMPING: timestamping,
 
 	unix.SO_BINDTODEVICE:  {name: "SO_BINDTODEVICE", set: setDevice, get: getDevice, size: unix.IFNAMSIZ - 1, unchecked: true},
-	unix.SO_BINDTOIFINDEX: number("SO_BINDTOIFINDEX", stack.BindToDevice, 0, 1<<31-1),
+	unix.SO_BINDTOIFINDEX: number("SO_BINDTOIFINDEX", stack.BindToDevice, 0, 1<<31-1), // ENODEV where Linux waits for it
 
 	unix.SO_PASSCRED:   refused("SO_PASSCRED", "no credentials over a network", unix.EOPNOTSUPP),
 	unix.SO_PASSSEC:    refused("SO_PASSSEC", "no security labels over a network", unix.EOPNOTSUPP),

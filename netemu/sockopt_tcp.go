@@ -21,7 +21,7 @@ var tcpOptions = map[int32]option{
 	unix.TCP_SYNCNT:       number("TCP_SYNCNT", stack.SynCount, 1, 127),
 	unix.TCP_DEFER_ACCEPT: {name: "TCP_DEFER_ACCEPT", setInt: setDeferAccept, getInt: recall("TCP_DEFER_ACCEPT", 0)},
 	unix.TCP_WINDOW_CLAMP: {name: "TCP_WINDOW_CLAMP", setInt: setWindowClamp, getInt: recall("TCP_WINDOW_CLAMP", 0), partial: "netstack's least is 2048 bytes"},
-	unix.TCP_CONGESTION:   atLeast(1, option{name: "TCP_CONGESTION", set: setCongestion, get: getCongestion, size: maxCongestionName - 1, unchecked: true, partial: "cubic and reno"}),
+	unix.TCP_CONGESTION:   atLeast(1, option{name: "TCP_CONGESTION", set: setCongestion, get: getCongestion, size: maxCongestionName - 1, unchecked: true, cloned: true, partial: "cubic and reno"}),
 	unix.TCP_INFO:         {name: "TCP_INFO", get: getTCPInfo, partial: "what netstack does not count is 0"},
 	unix.TCP_CC_INFO:      {name: "TCP_CC_INFO", get: empty},
 
@@ -35,7 +35,7 @@ var tcpOptions = map[int32]option{
 	unix.TCP_SAVED_SYN: {name: "TCP_SAVED_SYN", get: empty, partial: "no SYN is saved"},
 	// Fast open is never used, as with a peer that gives no cookies: connect(2)
 	// shakes hands, and a listener's SYNs carry no data.
-	unix.TCP_FASTOPEN:           {name: "TCP_FASTOPEN", setInt: setFastOpen, getInt: recall("TCP_FASTOPEN", 0), partial: "no peer asks for it"},
+	unix.TCP_FASTOPEN:           {name: "TCP_FASTOPEN", setInt: setFastOpen, getInt: getFastOpen, partial: "no peer asks for it"},
 	unix.TCP_FASTOPEN_CONNECT:   {name: "TCP_FASTOPEN_CONNECT", setInt: setFastOpenConnect, getInt: recall("TCP_FASTOPEN_CONNECT", 0), partial: "connect(2) sends no data"},
 	unix.TCP_FASTOPEN_NO_COOKIE: {name: "TCP_FASTOPEN_NO_COOKIE", setInt: setFastOpenNoCookie, getInt: recall("TCP_FASTOPEN_NO_COOKIE", 0), partial: "connect(2) sends no data"},
 	// As from a kernel without the tls module, and without CAP_NET_ADMIN.
@@ -137,6 +137,14 @@ func setFastOpen(s socket, v int32) unix.Errno {
 	}
 	s.memo().put("TCP_FASTOPEN", int64(min(v, somaxconn)))
 	return 0
+}
+
+// getFastOpen is the length of a listener's queue, which connections have not.
+func getFastOpen(s socket) (int32, unix.Errno) {
+	if !stateIn(s, fresh, listening) {
+		return 0, 0
+	}
+	return recall("TCP_FASTOPEN", 0)(s)
 }
 
 func setFastOpenConnect(s socket, v int32) unix.Errno {
