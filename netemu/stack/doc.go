@@ -9,11 +9,10 @@
 // Endpoints: one per socket, a tcpip.Endpoint with what Linux adds to it.
 // Inside, errors are unix.Errno; errno.go is the border from tcpip.Error.
 //
-// NewGateway makes the far side for nat. Its NIC is promiscuous (takes packets
+// NewGateway makes the far side. Its NIC is promiscuous (takes packets
 // for any destination) and spoofing (may send from any source). A SYN, a
 // datagram or an echo request that no endpoint of its own takes is given to
-// the handlers of GatewayConfig. NewSim is a gateway that owns every address
-// of a simulated internet and answers ICMP unreachable for the rest.
+// the handlers of GatewayConfig, which relay it (nat) or answer it (sim).
 //
 // ICMP errors. netstack tells sockets about a few of them only. A tap (a raw
 // endpoint of our own, icmperr.go) sees every ICMP message that reaches the
