@@ -9,7 +9,7 @@ import "golang.org/x/sys/unix"
 func inheritOptions(parent, child *stream) {
 	child.mem.copyFrom(&parent.mem)
 	for _, set := range child.mem.settings() {
-		if row := levels[set.key.level].rows[set.key.name]; row.native || row.cloned {
+		if row := optionOf(child, set.key); row.native || row.cloned {
 			setAgain(child, child.file, row, set)
 		}
 	}
@@ -20,7 +20,7 @@ func inheritOptions(parent, child *stream) {
 func keepOptions(parent, child *stream, file int) {
 	child.mem.copyFrom(&parent.mem)
 	for _, set := range child.mem.settings() {
-		setAgain(child, file, levels[set.key.level].rows[set.key.name], set)
+		setAgain(child, file, optionOf(child, set.key), set)
 	}
 }
 
@@ -31,4 +31,10 @@ func setAgain(s *stream, file int, row option, set setting) {
 		return
 	}
 	row.apply(s, set.value)
+}
+
+// optionOf is the row of an option that was set before.
+func optionOf(s *stream, k optionKey) option {
+	row, _ := levelOf(s, k.level).row(s, k.name)
+	return row
 }

@@ -9,7 +9,7 @@ import (
 
 // ipv6Options are the rows of level SOL_IPV6, see ipv6(7).
 var ipv6Options = map[int32]option{
-	unix.IPV6_V6ONLY:       flag("IPV6_V6ONLY", stack.V6Only),
+	unix.IPV6_V6ONLY:       only(notOnRaw, flag("IPV6_V6ONLY", stack.V6Only)),
 	unix.IPV6_UNICAST_HOPS: number("IPV6_UNICAST_HOPS", stack.HopLimit, -1, 255),
 	unix.IPV6_TCLASS:       {name: "IPV6_TCLASS", setInt: setTrafficClass, getInt: func(s socket) (int32, unix.Errno) { return getNumber(s, stack.TClass) }},
 	unix.IPV6_MTU:          {name: "IPV6_MTU", setInt: setMTU6, getInt: getMTU, partial: "setting it changes nothing"},
@@ -47,6 +47,15 @@ var ipv6Options = map[int32]option{
 	unix.IPV6_TRANSPARENT:      off("IPV6_TRANSPARENT", "refused, root too, as without CAP_NET_ADMIN", unix.EPERM),
 	// As IP_MINTTL.
 	unix.IPV6_MINHOPCOUNT: off("IPV6_MINHOPCOUNT", "cannot be switched on", unix.ENOPROTOOPT),
+}
+
+// notOnRaw denies an option to raw sockets, whose protocol number stands where
+// others have the port: they are bound from the start.
+func notOnRaw(s socket) unix.Errno {
+	if s.id().typ == unix.SOCK_RAW {
+		return unix.EINVAL
+	}
+	return 0
 }
 
 // setTrafficClass is IPV6_TCLASS: -1 is the default, 0.

@@ -48,40 +48,44 @@ type level struct {
 	unsigned bool
 }
 
-// levels are the levels by number.
-var levels = map[int32]*level{
+// levels are the levels by number; the families of raw sockets differ.
+var levels = map[int32][]*level{
 	// sk_setsockopt, sk_getsockopt (net/core/sock.c)
-	unix.SOL_SOCKET: {has: anySocket, rows: socketOptions, copyInt: wholeInt, early: true},
+	unix.SOL_SOCKET: {{has: anySocket, rows: socketOptions, copyInt: wholeInt, early: true}},
 	// do_tcp_setsockopt, do_tcp_getsockopt (net/ipv4/tcp.c)
-	unix.SOL_TCP: {has: isTCP, rows: tcpOptions, copyInt: wholeInt, early: true},
+	unix.SOL_TCP: {{has: isTCP, rows: tcpOptions, copyInt: wholeInt, early: true}},
 	// udp_lib_setsockopt, udp_lib_getsockopt (net/ipv4/udp.c)
-	unix.SOL_UDP: {has: isUDP, rows: udpOptions, copyInt: wholeInt, early: true},
+	unix.SOL_UDP: {{has: isUDP, rows: udpOptions, copyInt: wholeInt, early: true}},
 	// do_ip_setsockopt, do_ip_getsockopt (net/ipv4/ip_sockglue.c)
-	unix.SOL_IP: {has: hasIPv4Options, rows: ipOptions, copyInt: intOrByte, oneByte: true},
+	unix.SOL_IP: {{has: hasIPv4Options, rows: ipOptions, copyInt: intOrByte, oneByte: true}},
 	// do_ipv6_setsockopt, do_ipv6_getsockopt (net/ipv6/ipv6_sockglue.c)
-	unix.SOL_IPV6: {has: isIPv6, rows: ipv6Options, copyInt: intOrNull, early: true, least: abi.SizeofInt, unsigned: true},
+	unix.SOL_IPV6: {{has: isIPv6, rows: ipv6Options, copyInt: intOrNull, early: true, least: abi.SizeofInt, unsigned: true}},
 	// raw_setsockopt (net/ipv4/raw.c), rawv6_setsockopt (net/ipv6/raw.c)
-	unix.SOL_RAW:    {has: isRaw, rows: rawOptions, copyInt: wholeInt},
-	unix.SOL_ICMPV6: {has: isRaw6, rows: icmpv6Options, copyInt: wholeInt},
+	unix.SOL_RAW: {
+		{has: isRaw4, rows: rawOptions, copyInt: wholeInt},
+		{has: isRaw6, rows: raw6Options, copyInt: wholeInt, early: true},
+	},
+	unix.SOL_ICMPV6: {{has: isRaw6, rows: icmpv6Options, copyInt: wholeInt}},
 	// netlink_setsockopt (net/netlink/af_netlink.c)
-	unix.SOL_NETLINK: {has: isNetlink, find: netlinkOption, copyInt: wholeInt},
+	unix.SOL_NETLINK: {{has: isNetlink, find: netlinkOption, copyInt: wholeInt}},
 }
 
 // levelOf is the level that s has by that number, nil if there is none.
 func levelOf(s socket, number int32) *level {
-	l := levels[number]
-	if l == nil || !l.has(s.id()) {
-		return nil
+	for _, l := range levels[number] {
+		if l.has(s.id()) {
+			return l
+		}
 	}
-	return l
+	return nil
 }
 
 func anySocket(*identity) bool    { return true }
 func isNetlink(id *identity) bool { return id.family == unix.AF_NETLINK }
 func isTCP(id *identity) bool     { return !isNetlink(id) && id.typ == unix.SOCK_STREAM }
-func isRaw(id *identity) bool     { return !isNetlink(id) && id.typ == unix.SOCK_RAW }
+func isRaw4(id *identity) bool    { return id.family == unix.AF_INET && id.typ == unix.SOCK_RAW }
+func isRaw6(id *identity) bool    { return id.family == unix.AF_INET6 && id.typ == unix.SOCK_RAW }
 func isIPv6(id *identity) bool    { return id.family == unix.AF_INET6 }
-func isRaw6(id *identity) bool    { return isIPv6(id) && isRaw(id) }
 
 func isUDP(id *identity) bool {
 	return !isNetlink(id) && id.typ == unix.SOCK_DGRAM && id.protocol == unix.IPPROTO_UDP

@@ -11,8 +11,12 @@ import (
 
 // rawOptions are the rows of level SOL_RAW, see raw(7).
 var rawOptions = map[int32]option{
-	icmpFilter:      {name: "ICMP_FILTER", deny: filterOf(unix.IPPROTO_ICMP), set: setICMPFilter, get: getICMPFilter, size: abi.SizeofInt},
-	ipv6ChecksumRaw: only(onRaw6, checksumOffset),
+	icmpFilter: {name: "ICMP_FILTER", deny: filterOf(unix.IPPROTO_ICMP), set: setICMPFilter, get: getICMPFilter, size: abi.SizeofInt},
+}
+
+// raw6Options are the rows of level SOL_RAW of IPv6 sockets.
+var raw6Options = map[int32]option{
+	ipv6ChecksumRaw: checksumOffset,
 }
 
 // icmpv6Options are the rows of level SOL_ICMPV6.

@@ -1,0 +1,256 @@
+package netemu
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/netlink"
+	"netbox/netemu/stack"
+	"netbox/trap"
+)
+
+// optionTask is a task in this process: its descriptors are ours, so that the
+// kernel's part of a native option is really done, and its memory is a page.
+type optionTask struct {
+	e   *Emulator
+	mem [4096]byte
+}
+
+const optionMemory = 0x10000
+
+func (o *optionTask) TID() int     { return 1 }
+func (o *optionTask) PID() int     { return 1 }
+func (o *optionTask) Name() string { return "sockopt_test" }
+
+func (o *optionTask) at(addr uint64, n int) []byte {
+	if addr < optionMemory || addr+uint64(n) > optionMemory+uint64(len(o.mem)) {
+		return nil
+	}
+	return o.mem[addr-optionMemory:][:n]
+}
+
+func (o *optionTask) ReadMemory(addr uint64, p []byte) unix.Errno {
+	m := o.at(addr, len(p))
+	if m == nil {
+		return unix.EFAULT
+	}
+	copy(p, m)
+	return 0
+}
+
+func (o *optionTask) WriteMemory(addr uint64, p []byte) unix.Errno {
+	m := o.at(addr, len(p))
+	if m == nil {
+		return unix.EFAULT
+	}
+	copy(m, p)
+	return 0
+}
+
+func (o *optionTask) Inode(fd int32) (uint64, unix.Errno) {
+	var st unix.Stat_t
+	if unix.Fstat(int(fd), &st) != nil {
+		return 0, unix.EBADF
+	}
+	return st.Ino, 0
+}
+
+func (o *optionTask) StatusFlags(int32) (int, unix.Errno) { return unix.O_NONBLOCK, 0 }
+
+func newOptionTask(t *testing.T) *optionTask {
+	t.Helper()
+	host, err := stack.NewHost(stack.HostConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := New(Config{Stack: host, Netlink: netlink.NewServer(host), Log: slog.New(slog.DiscardHandler)})
+	t.Cleanup(func() { e.Close(); host.Close() })
+	return &optionTask{e: e}
+}
+
+// do makes a call and takes its verdict to the end.
+func (o *optionTask) do(t *testing.T, nr int, args ...uint64) (int64, unix.Errno) {
+	t.Helper()
+	c := trap.Call{NR: nr}
+	copy(c.Args[:], args)
+	v := o.e.Handle(o, c)
+	switch v.Kind {
+	case trap.KindInstall:
+		i := v.Install
+		fd := int32(i.File)
+		if i.At >= 0 {
+			if err := unix.Dup3(i.File, int(i.At), 0); err != nil {
+				t.Fatal(err)
+			}
+			unix.Close(i.File)
+			fd = i.At
+		}
+		if i.Then == nil {
+			return int64(fd), 0
+		}
+		v = i.Then(o, fd)
+	case trap.KindNative:
+		ret := o.native(c)
+		if v.Native == nil || v.Native.Then == nil {
+			return ret, unix.Errno(max(0, -ret))
+		}
+		v = v.Native.Then(o, ret)
+	}
+	if v.Kind != trap.KindDone && v.Kind != trap.KindFail {
+		t.Fatalf("call %v: verdict %+v", c, v)
+	}
+	return v.Value, v.Errno
+}
+
+// native runs getsockopt or setsockopt in this process, on the page.
+func (o *optionTask) native(c trap.Call) int64 {
+	pointer := func(addr uint64) unsafe.Pointer {
+		if m := o.at(addr, 1); m != nil {
+			return unsafe.Pointer(&m[0])
+		}
+		return nil
+	}
+	last := c.Args[4]
+	var errno unix.Errno
+	if c.NR == unix.SYS_GETSOCKOPT {
+		_, _, errno = unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(c.Args[0]), uintptr(c.Args[1]), uintptr(c.Args[2]), uintptr(pointer(c.Args[3])), uintptr(pointer(last)), 0)
+	} else {
+		_, _, errno = unix.Syscall6(unix.SYS_SETSOCKOPT, uintptr(c.Args[0]), uintptr(c.Args[1]), uintptr(c.Args[2]), uintptr(pointer(c.Args[3])), uintptr(last), 0)
+	}
+	return -int64(errno)
+}
+
+// The places of a value and of its length in the page.
+const (
+	optionValue  = optionMemory
+	optionLength = optionMemory + 512
+)
+
+// caller sets and gets options of one socket: natively, or through the
+// emulation.
+type caller interface {
+	set(t *testing.T, k optionKey, value []byte) unix.Errno
+	get(t *testing.T, k optionKey, length int) ([]byte, unix.Errno)
+}
+
+type emulated struct {
+	task *optionTask
+	fd   int64
+}
+
+func (s emulated) set(t *testing.T, k optionKey, value []byte) unix.Errno {
+	copy(s.task.mem[:], value)
+	_, errno := s.task.do(t, unix.SYS_SETSOCKOPT, uint64(s.fd), uint64(k.level), uint64(k.name), optionValue, uint64(len(value)))
+	return errno
+}
+
+func (s emulated) get(t *testing.T, k optionKey, length int) ([]byte, unix.Errno) {
+	clear(s.task.mem[:512])
+	s.task.WriteMemory(optionLength, abi.IntBytes(int32(length)))
+	_, errno := s.task.do(t, unix.SYS_GETSOCKOPT, uint64(s.fd), uint64(k.level), uint64(k.name), optionValue, optionLength)
+	n, _ := abi.ParseInt(s.task.at(optionLength, abi.SizeofInt))
+	return bytes.Clone(s.task.mem[:max(n, 0)]), errno
+}
+
+// kernel is a socket of Linux itself, which sends nothing.
+type kernel struct {
+	page *optionTask
+	fd   int
+}
+
+func (s kernel) call(nr int, k optionKey, last uint64) unix.Errno {
+	return unix.Errno(-s.page.native(trap.Call{NR: nr, Args: [6]uint64{uint64(s.fd), uint64(k.level), uint64(k.name), optionValue, last}}))
+}
+
+func (s kernel) set(_ *testing.T, k optionKey, value []byte) unix.Errno {
+	copy(s.page.mem[:], value)
+	return s.call(unix.SYS_SETSOCKOPT, k, uint64(len(value)))
+}
+
+func (s kernel) get(_ *testing.T, k optionKey, length int) ([]byte, unix.Errno) {
+	clear(s.page.mem[:512])
+	s.page.WriteMemory(optionLength, abi.IntBytes(int32(length)))
+	errno := s.call(unix.SYS_GETSOCKOPT, k, optionLength)
+	n, _ := abi.ParseInt(s.page.at(optionLength, abi.SizeofInt))
+	return bytes.Clone(s.page.mem[:max(n, 0)]), errno
+}
+
+var optionSockets = []identity{
+	{family: unix.AF_INET, typ: unix.SOCK_STREAM}, {family: unix.AF_INET6, typ: unix.SOCK_STREAM},
+	{family: unix.AF_INET, typ: unix.SOCK_DGRAM}, {family: unix.AF_INET6, typ: unix.SOCK_DGRAM},
+	{family: unix.AF_INET, typ: unix.SOCK_RAW, protocol: unix.IPPROTO_ICMP},
+	{family: unix.AF_INET6, typ: unix.SOCK_RAW, protocol: unix.IPPROTO_ICMPV6},
+}
+
+// optionsUnlike are rows without a gap that all the same may answer otherwise.
+var optionsUnlike = map[string]string{
+	"SO_COOKIE":         "a number of the socket's own",
+	"IPV6_MULTICAST_IF": "the sandbox's own interfaces",
+	"SO_BINDTODEVICE":   "the sandbox's own interfaces",
+	"SO_BINDTOIFINDEX":  "an interface that is not there is told at once",
+	"SO_PEEK_OFF":       "raw sockets have it too",
+	"IPV6_CHECKSUM":     "netstack itself does the sums of ICMPv6",
+	"TCP_CC_INFO":       "depends on the host's algorithm",
+}
+
+// TestOptionsAsLinux sets and gets every row on every kind of socket. What does
+// not say how it is partial answers as the kernel does.
+func TestOptionsAsLinux(t *testing.T) {
+	for _, id := range optionSockets {
+		t.Run(fmt.Sprint(id.family, id.typ), func(t *testing.T) {
+			for number, list := range levels {
+				for _, l := range list {
+					for name, row := range l.rows {
+						compareOption(t, id, optionKey{number, name}, row)
+					}
+				}
+			}
+		})
+	}
+}
+
+func compareOption(t *testing.T, id identity, k optionKey, row option) {
+	fd, err := unix.Socket(id.family, id.typ|unix.SOCK_CLOEXEC, id.protocol)
+	if err != nil {
+		t.Skipf("socket: %v", err)
+	}
+	defer unix.Close(fd)
+	task := newOptionTask(t)
+	ours, errno := task.do(t, unix.SYS_SOCKET, uint64(id.family), uint64(id.typ), uint64(id.protocol))
+	if errno != 0 {
+		t.Fatalf("socket: %v", errno)
+	}
+	defer unix.Close(int(ours))
+	_, unlike := optionsUnlike[row.name]
+	same := row.partial == "" && !unlike
+	want, got := kernel{new(optionTask), fd}, emulated{task, ours}
+	check := func(what string, want, got any) {
+		if same && fmt.Sprint(want) != fmt.Sprint(got) {
+			t.Errorf("%s of %v %s: Linux %v, here %v", what, k, row.name, want, got)
+		}
+	}
+	for _, v := range []int32{0, 1, 2, 33, 255, 256, 5000, -1, -2, 1<<31 - 1} {
+		value := abi.IntBytes(v)
+		a, b := want.set(t, k, value), got.set(t, k, value)
+		check(fmt.Sprintf("set %d", v), a, b)
+		if _, errno := got.get(t, k, 64); b == 0 && errno != 0 && errno != unix.ENOTCONN && row.getInt != nil {
+			t.Errorf("%s: %d can be set and not read: %v", row.name, v, errno)
+		}
+		for _, length := range []int{4, 1, 0, 64} {
+			x, a := want.get(t, k, length)
+			y, b := got.get(t, k, length)
+			check(fmt.Sprintf("get %d after %d", length, v), fmt.Sprint(x, a), fmt.Sprint(y, b))
+		}
+	}
+	for _, length := range []int{0, 1, 3, 8, 16} {
+		value := slices.Repeat([]byte{1}, length)
+		check(fmt.Sprintf("set length %d", length), want.set(t, k, value), got.set(t, k, value))
+	}
+}
