@@ -58,7 +58,8 @@ static void full_scene(struct scene *s)
 	OK(set_int(s->fd, SOL_SOCKET, SO_SNDBUF, 8192));
 	OK(connect_fd(s->fd, l));
 	s->peer = OK(accept(l, NULL, NULL));
-	for (int full = 0; full < 10;) {
+	// Half a second without room: no timer of TCP's makes any more.
+	for (int full = 0; full < 25;) {
 		size_t len = full ? 1 : sizeof block;
 		if (send(s->fd, block, len, MSG_DONTWAIT) != -1) {
 			full = 0;
@@ -66,7 +67,7 @@ static void full_scene(struct scene *s)
 		}
 		EQ(errno, EAGAIN);
 		full++;
-		sleep_ms(10);
+		sleep_ms(20);
 	}
 }
 
