@@ -205,10 +205,11 @@ var optionsUnlike = map[string]string{
 func TestOptionsAsLinux(t *testing.T) {
 	for _, id := range optionSockets {
 		t.Run(fmt.Sprint(id.family, id.typ), func(t *testing.T) {
+			task := newOptionTask(t)
 			for number, list := range levels {
 				for _, l := range list {
 					for name, row := range l.rows {
-						compareOption(t, id, optionKey{number, name}, row)
+						compareOption(t, task, id, optionKey{number, name}, row)
 					}
 				}
 			}
@@ -216,13 +217,12 @@ func TestOptionsAsLinux(t *testing.T) {
 	}
 }
 
-func compareOption(t *testing.T, id identity, k optionKey, row option) {
+func compareOption(t *testing.T, task *optionTask, id identity, k optionKey, row option) {
 	fd, err := unix.Socket(id.family, id.typ|unix.SOCK_CLOEXEC, id.protocol)
 	if err != nil {
 		t.Skipf("socket: %v", err)
 	}
 	defer unix.Close(fd)
-	task := newOptionTask(t)
 	ours, errno := task.do(t, unix.SYS_SOCKET, uint64(id.family), uint64(id.typ), uint64(id.protocol))
 	if errno != 0 {
 		t.Fatalf("socket: %v", errno)
