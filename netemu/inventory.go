@@ -64,10 +64,9 @@ func tableOf(id *identity) uint8 {
 
 // States of sockets (<net/tcp_states.h>).
 const (
-	stateEstablished   = 1
-	stateSynSent       = 2
-	stateListen        = 10
-	stateBoundInactive = 13
+	stateEstablished = 1
+	stateSynSent     = 2
+	stateListen      = 10
 )
 
 // rowOf is what every kind of socket tells. The inode serves as cookie: the
@@ -117,9 +116,9 @@ func (s *stream) row() (netlink.Socket, bool) {
 	r.SendQueue = uint32(s.sur.Unread())
 	switch s.state {
 	case fresh:
-		r.State = stateBoundInactive
+		r.State = netlink.StateBoundInactive
 	case connecting:
-		r.State, r.Remote, r.SendQueue = stateSynSent, s.target, 0
+		r.State, r.Remote, r.SendQueue = stateSynSent, s.target, 1 // the SYN
 	case listening:
 		r.State = stateListen
 		r.ReceiveQueue, r.SendQueue = s.listener.queue()
@@ -128,6 +127,7 @@ func (s *stream) row() (netlink.Socket, bool) {
 		r.Remote = s.remote.AddrPort
 		if s.readOver {
 			r.Shutdown |= unix.SHUT_RD + 1
+			r.ReceiveQueue++ // the FIN
 		}
 		if s.writeOver {
 			r.Shutdown |= unix.SHUT_WR + 1

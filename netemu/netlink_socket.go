@@ -1,6 +1,8 @@
 package netemu
 
 import (
+	"sync"
+
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
@@ -10,12 +12,23 @@ import (
 )
 
 // netlinkTransport answers an AF_NETLINK socket: what is sent to the kernel
-// (port 0) is answered at once, onto the surrogate.
+// (port 0) is answered at once, onto the surrogate. What the surrogate does not
+// take waits for the task to read on, as a dump does on Linux.
 type netlinkTransport struct {
 	conn *netlink.Conn
-	push func([]byte)
-	fail func(unix.Errno)
+	sock *datagram
+
+	mu sync.Mutex
+	// replies are those that wait, in order, and waiting their length in bytes;
+	// the deliver goroutine runs while there are any.
+	replies [][]byte
+	waiting int
 }
+
+// maxWaitingReplies bounds the bytes of answers that wait for a task to read:
+// one longest dump. Beyond it answers are lost, as with a full receive buffer
+// (ENOBUFS, netlink(7)).
+const maxWaitingReplies = 16 << 20
 
 // socketNetlink makes an AF_NETLINK socket.
 func (e *Emulator) socketNetlink(t trap.Task, id identity, flags int) trap.Verdict {
@@ -35,14 +48,7 @@ func (e *Emulator) socketNetlink(t trap.Task, id identity, flags int) trap.Verdi
 		tr.close()
 		return trap.Fail(errno)
 	}
-	tr.push = func(p []byte) {
-		// A program that does not read loses answers, as with a full receive
-		// buffer (ENOBUFS, netlink(7)).
-		if d.sur.Push(p, arrival{from: abi.Sockaddr{Family: unix.AF_NETLINK}}) == unix.EAGAIN {
-			d.fail(unix.ENOBUFS)
-		}
-	}
-	tr.fail = d.fail
+	tr.sock = d
 	return install(file, flags, d.close)
 }
 
@@ -78,12 +84,57 @@ func (n *netlinkTransport) send(p []byte, to *abi.Sockaddr, _ *stack.SendControl
 	}
 	replies, errno := n.conn.Send(p)
 	for _, r := range replies {
-		n.push(r)
+		n.reply(r)
 	}
 	if e := n.conn.TakeError(); e != 0 {
-		n.fail(e)
+		n.sock.fail(e)
 	}
 	return errno
+}
+
+// reply hands an answer to the task, or lets it wait behind others.
+func (n *netlinkTransport) reply(p []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.replies) == 0 {
+		if n.push(p) != unix.EAGAIN {
+			return
+		}
+		n.sock.e.wg.Add(1) // deliver
+		go n.deliver()
+	} else if n.waiting+len(p) > maxWaitingReplies {
+		n.sock.fail(unix.ENOBUFS)
+		return
+	}
+	n.replies = append(n.replies, p)
+	n.waiting += len(p)
+}
+
+func (n *netlinkTransport) push(p []byte) unix.Errno {
+	return n.sock.sur.Push(p, arrival{from: abi.Sockaddr{Family: unix.AF_NETLINK}})
+}
+
+// deliver hands the waiting answers over as the task reads. It ends with the
+// last of them, or with the surrogate.
+func (n *netlinkTransport) deliver() {
+	defer n.sock.e.wg.Done()
+	for n.sock.sur.WaitWritable() == nil && n.deliverSome() {
+	}
+}
+
+// deliverSome hands over what the surrogate takes; false if nothing is left.
+func (n *netlinkTransport) deliverSome() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for len(n.replies) > 0 {
+		if n.push(n.replies[0]) == unix.EAGAIN {
+			return true
+		}
+		n.waiting -= len(n.replies[0])
+		n.replies = n.replies[1:]
+	}
+	n.replies = nil
+	return false
 }
 
 func (n *netlinkTransport) receive([]byte) (int, arrival, unix.Errno) {

@@ -26,6 +26,10 @@ func TestOpenOtherProtocols(t *testing.T) {
 			t.Errorf("protocol %d: %v, %v", protocol, c, errno)
 		}
 	}
+	s.ServeSockets(rawTable{})
+	if _, errno := s.Open(unix.NETLINK_SOCK_DIAG); errno != 0 {
+		t.Errorf("with sockets to tell: %v", errno)
+	}
 }
 
 // TestBind walks through netlink_bind: kernel-chosen and own port ids, ids in

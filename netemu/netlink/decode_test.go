@@ -87,8 +87,14 @@ func decode(t testing.TB, datagrams [][]byte, port, sequence uint32) []decoded {
 
 func decodeMessage(t testing.TB, m nl.Message) decoded {
 	t.Helper()
+	return decodeSized(t, m, headerSizes)
+}
+
+// decodeSized decodes a message of a protocol with the fixed headers of sizes.
+func decodeSized(t testing.TB, m nl.Message, sizes map[uint16]int) decoded {
+	t.Helper()
 	d := decoded{typ: uint16(m.Header.Type), flags: uint16(m.Header.Flags)}
-	size, ok := headerSizes[d.typ]
+	size, ok := sizes[d.typ]
 	if !ok || size > len(m.Data) {
 		t.Fatalf("message of type %d with %d bytes", d.typ, len(m.Data))
 	}

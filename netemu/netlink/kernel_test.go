@@ -16,10 +16,11 @@ type peer interface {
 	ask(t testing.TB, request []byte) (datagrams [][]byte, port uint32)
 }
 
-// kernelPeer is a real NETLINK_ROUTE socket in the namespace of the test.
+// kernelPeer is a real netlink socket in the namespace of the test.
 type kernelPeer struct {
 	fd   int
 	port uint32
+	end  []byte // what to ask to see the end of an answer
 }
 
 // receiveTimeout is how long a kernel answer may take; the kernel answers
@@ -28,7 +29,12 @@ const receiveTimeout = 5 * time.Second
 
 func openKernel(t testing.TB) *kernelPeer {
 	t.Helper()
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	return openKernelOf(t, unix.NETLINK_ROUTE, endOfAnswers)
+}
+
+func openKernelOf(t testing.TB, protocol int, end []byte) *kernelPeer {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +50,7 @@ func openKernel(t testing.TB) *kernelPeer {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
 		t.Fatal(err)
 	}
-	return &kernelPeer{fd, name.(*unix.SockaddrNetlink).Pid}
+	return &kernelPeer{fd, name.(*unix.SockaddrNetlink).Pid, end}
 }
 
 func (k *kernelPeer) set(t testing.TB, options ...int) {
@@ -83,7 +89,7 @@ func (k *kernelPeer) ask(t testing.TB, request []byte) ([][]byte, uint32) {
 		if errors.Is(err, unix.EAGAIN) && !asked {
 			// A dump goes on in recvmsg, so that here nothing is left to come.
 			asked = true
-			if err := unix.Sendto(k.fd, endOfAnswers, 0, to); err != nil {
+			if err := unix.Sendto(k.fd, k.end, 0, to); err != nil {
 				t.Fatal(err)
 			}
 			continue
@@ -91,7 +97,7 @@ func (k *kernelPeer) ask(t testing.TB, request []byte) ([][]byte, uint32) {
 		if err != nil {
 			t.Fatalf("receive: %v", err)
 		}
-		if buf[8] == endOfAnswers[8] {
+		if buf[8] == k.end[8] {
 			return all, k.port
 		}
 		all = append(all, buf[:n])
@@ -103,7 +109,12 @@ type serverPeer struct{ conn *Conn }
 
 func openServer(t testing.TB, source Source) serverPeer {
 	t.Helper()
-	conn, errno := NewServer(source).Open(unix.NETLINK_ROUTE)
+	return openServerOf(t, NewServer(source), unix.NETLINK_ROUTE)
+}
+
+func openServerOf(t testing.TB, server *Server, protocol int) serverPeer {
+	t.Helper()
+	conn, errno := server.Open(protocol)
 	if errno != 0 {
 		t.Fatal(errno)
 	}

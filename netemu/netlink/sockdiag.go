@@ -23,7 +23,7 @@ type Socket struct {
 	Family        uint8          // AF_INET or AF_INET6
 	Protocol      uint8          // IPPROTO_*; a raw socket's own
 	Raw           bool           // SOCK_RAW
-	State         uint8          // TCP_* of <net/tcp_states.h>, of UDP and raw sockets too
+	State         uint8          // TCP_* of <net/tcp_states.h>, of UDP and raw sockets too; see StateBoundInactive
 	Local, Remote netip.AddrPort // v4-mapped in AF_INET6; the invalid address is the wildcard
 	Interface     uint32         // index, 0: not bound to one
 	Cookie        uint64         // unique and never reused; 0 if no task has it any longer
@@ -35,12 +35,17 @@ type Socket struct {
 	ReceiveQueue, SendQueue   uint32
 	ReceiveBuffer, SendBuffer uint32 // SO_RCVBUF, SO_SNDBUF, in bytes
 	TOS, TrafficClass         uint8
-	Shutdown                  uint8 // bit 0 reading, bit 1 writing
+	Priority                  uint32 // SO_PRIORITY
+	Shutdown                  uint8  // bit 0 reading, bit 1 writing
 	V6Only                    bool
 	Options                   uint16 // of struct inet_diag_sockopt, bit 0 first
 	TCPInfo                   []byte // struct tcp_info; nil: not told
 	Congestion                string // name of the algorithm; empty: not told
 }
+
+// StateBoundInactive (TCP_BOUND_INACTIVE) is the state of a TCP socket that is
+// bound and nothing more: it is asked for by this state, and told as TCP_CLOSE.
+const StateBoundInactive = 13
 
 // Bits of struct inet_diag_sockopt.
 const (
@@ -120,7 +125,7 @@ func (x *exchange) unixDiag(m nl.Message) (dumped bool, failure *refusal) {
 // emptyDiag answers for a family that can only be dumped: with an empty table.
 func (x *exchange) emptyDiag(m nl.Message) (dumped bool, failure *refusal) {
 	switch {
-	case len(m.Data) < sizeofOtherReq:
+	case len(m.Data) < sizeofOtherReq, m.Data[0] == unix.AF_PACKET && m.Data[1] != 0:
 		return false, refuse(unix.EINVAL, "")
 	case m.Header.Flags&unix.NLM_F_DUMP == 0:
 		return false, refuse(unix.EOPNOTSUPP, "")

@@ -37,11 +37,19 @@ func (s *Socket) number() uint16 {
 	return s.Local.Port()
 }
 
+// told is idiag_state.
+func (s *Socket) told() uint8 {
+	if s.State == StateBoundInactive {
+		return stateClose
+	}
+	return s.State
+}
+
 // encode makes the answer's data: struct inet_diag_msg and the attributes that
 // were asked for, in Linux's order (inet_sk_diag_fill).
 func (r *inetRequest) encode(s *Socket) []byte {
 	b := make([]byte, sizeofInetDiagMsg, 512)
-	b[0], b[1] = s.Family, s.State
+	b[0], b[1] = s.Family, s.told()
 	if s.State == stateTimeWait {
 		b[2] = timerTimeWait
 	}
@@ -75,12 +83,12 @@ func (r *inetRequest) attributes(ae *nl.AttributeEncoder, s *Socket) {
 		if r.asked(diagTClass) {
 			ae.Uint8(diagTClass, s.TrafficClass)
 		}
-		if s.State == stateListen || s.State == stateClose {
+		if s.State == stateListen || s.told() == stateClose {
 			ae.Uint8(diagSKV6Only, flag(s.V6Only))
 		}
 	}
 	if r.asked(diagTClass) {
-		ae.Uint32(diagClassID, 0) // no net_cls cgroup
+		ae.Uint32(diagClassID, s.Priority) // there is no net_cls cgroup
 	}
 	ae.Bytes(diagSockopt, binary.LittleEndian.AppendUint16(nil, s.Options))
 	received, sent := s.memory()
@@ -92,6 +100,9 @@ func (r *inetRequest) attributes(ae *nl.AttributeEncoder, s *Socket) {
 	}
 	if s.Raw {
 		ae.Uint8(diagProtocol, s.Protocol)
+	}
+	if s.State == StateBoundInactive {
+		return // told as a socket of no protocol
 	}
 	if r.asked(diagInfo) && s.TCPInfo != nil {
 		ae.Bytes(diagInfo, s.TCPInfo)

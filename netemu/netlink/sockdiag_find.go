@@ -13,7 +13,7 @@ import (
 func (r *inetRequest) findTCP(all []Socket) *Socket {
 	for i := range all {
 		s := &all[i]
-		if s.State != stateListen && s.State != stateBoundInactive && r.onDevice(s) &&
+		if s.State != stateListen && s.State != StateBoundInactive && r.onDevice(s) &&
 			samePoint(s.Local, r.src) && samePoint(s.Remote, r.dst) {
 			return s
 		}

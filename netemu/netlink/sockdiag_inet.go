@@ -26,11 +26,10 @@ const (
 
 // States of sockets (<net/tcp_states.h>).
 const (
-	stateEstablished   = 1
-	stateTimeWait      = 6
-	stateClose         = 7
-	stateListen        = 10
-	stateBoundInactive = 13
+	stateEstablished = 1
+	stateTimeWait    = 6
+	stateClose       = 7
+	stateListen      = 10
 )
 
 // noCookie matches every socket (INET_DIAG_NOCOOKIE twice).
@@ -76,19 +75,26 @@ func (x *exchange) inetDiag(m nl.Message, size int) (dumped bool, failure *refus
 		x.dump(m.Header, rows{list: r.dump(all, typ)}, nil)
 		return true, nil
 	}
+	if r.family != unix.AF_INET && r.family != unix.AF_INET6 {
+		return false, refuse(unix.EINVAL, "")
+	}
 	s := table.find(r, all)
-	if s == nil || r.cookie != noCookie && r.cookie != s.Cookie {
+	switch {
+	case s == nil:
 		return false, refuse(unix.ENOENT, "")
+	case r.cookie != noCookie && r.cookie != s.Cookie && table.stale != 0:
+		return false, refuse(table.stale, "")
 	}
 	x.put(x.message(m.Header, typ, 0, r.encode(s)))
 	return false, nil
 }
 
 // inetTable is what is known of a protocol's sockets: whether there can be any,
-// and how one is looked up.
+// how one is looked up, and what a wrong cookie is (0: not looked at).
 type inetTable struct {
 	listed bool
 	find   func(r *inetRequest, all []Socket) *Socket
+	stale  unix.Errno
 }
 
 // inetTables are the protocols that are answered for. Others are ENOENT, as
@@ -96,11 +102,11 @@ type inetTable struct {
 // kernel without DCCP would make ss(8) ask once more with DCCPDIAG_GETSOCK and
 // print the EINVAL that it gets.
 var inetTables = map[uint32]inetTable{
-	unix.IPPROTO_TCP:     {true, (*inetRequest).findTCP},
-	unix.IPPROTO_UDP:     {true, (*inetRequest).findUDP},
-	unix.IPPROTO_RAW:     {true, (*inetRequest).findRaw},
-	unix.IPPROTO_UDPLITE: {false, (*inetRequest).findUDP},
-	unix.IPPROTO_DCCP:    {false, (*inetRequest).findTCP},
+	unix.IPPROTO_TCP:     {true, (*inetRequest).findTCP, unix.ENOENT},
+	unix.IPPROTO_UDP:     {true, (*inetRequest).findUDP, unix.ESTALE},
+	unix.IPPROTO_RAW:     {true, (*inetRequest).findRaw, 0},
+	unix.IPPROTO_UDPLITE: {false, (*inetRequest).findUDP, unix.ESTALE},
+	unix.IPPROTO_DCCP:    {false, (*inetRequest).findTCP, unix.ENOENT},
 }
 
 // parseInetRequest reads a request whose header is of size bytes.
@@ -176,13 +182,14 @@ func (r *inetRequest) dump(all []Socket, typ uint16) []row {
 }
 
 // selects applies the conditions of a dump. Raw sockets are told in any state
-// (net/ipv4/raw_diag.c).
+// (net/ipv4/raw_diag.c), bound ones whatever the ports asked for.
 func (r *inetRequest) selects(s *Socket) bool {
 	switch {
 	case r.family != unix.AF_UNSPEC && r.family != s.Family:
 		return false
 	case r.protocol != unix.IPPROTO_RAW && r.states>>s.State&1 == 0:
 		return false
+	case s.State == StateBoundInactive:
 	case r.src.Port() != 0 && r.src.Port() != s.number():
 		return false
 	case r.dst.Port() != 0 && r.dst.Port() != s.Remote.Port():
