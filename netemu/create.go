@@ -9,16 +9,9 @@ import (
 
 // socket is socket(2).
 func (e *Emulator) socket(t trap.Task, c trap.Call) trap.Verdict {
-	id := identity{family: int(c.Int32(0)), typ: int(c.Int32(1)) & sockTypeMask, protocol: int(c.Int32(2))}
-	flags := int(c.Int32(1)) &^ sockTypeMask
-	if flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0 {
-		return trap.Fail(unix.EINVAL)
-	}
-	if id.family < 0 || id.family >= unix.AF_MAX {
-		return trap.Fail(unix.EAFNOSUPPORT)
-	}
-	if id.typ < 0 || id.typ > unix.SOCK_PACKET {
-		return trap.Fail(unix.EINVAL)
+	id, flags, errno := parseIdentity(c)
+	if errno != 0 {
+		return trap.Fail(errno)
 	}
 	switch id.family {
 	case unix.AF_UNIX:
@@ -32,6 +25,22 @@ func (e *Emulator) socket(t trap.Task, c trap.Call) trap.Verdict {
 	return trap.Fail(unix.EAFNOSUPPORT)
 }
 
+// parseIdentity makes the checks that come before the family's (__sys_socket,
+// __sock_create).
+func parseIdentity(c trap.Call) (id identity, flags int, errno unix.Errno) {
+	id = identity{family: int(c.Int32(0)), typ: int(c.Int32(1)) & sockTypeMask, protocol: int(c.Int32(2))}
+	flags = int(c.Int32(1)) &^ sockTypeMask
+	switch {
+	case flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0:
+		errno = unix.EINVAL
+	case id.family < 0 || id.family >= unix.AF_MAX:
+		errno = unix.EAFNOSUPPORT
+	case id.typ > unix.SOCK_PACKET:
+		errno = unix.EINVAL
+	}
+	return id, flags, errno
+}
+
 // sockTypeMask is SOCK_TYPE_MASK (<linux/net.h>).
 const sockTypeMask = 0xf
 
@@ -40,36 +49,62 @@ const sockTypeMask = 0xf
 const maxProtocol = 263
 
 func (e *Emulator) socketInet(t trap.Task, id identity, flags int) trap.Verdict {
+	if errno := checkInet(&id); errno != 0 {
+		if errno == unix.EPROTONOSUPPORT {
+			e.ledger.count(t, "protocol", id.protocol)
+		}
+		return trap.Fail(errno)
+	}
 	family := stack.Inet4
 	if id.family == unix.AF_INET6 {
 		family = stack.Inet6
 	}
-	if id.protocol < 0 || id.protocol >= maxProtocol {
-		return trap.Fail(unix.EINVAL)
-	}
-	icmp := unix.IPPROTO_ICMP
-	if family == stack.Inet6 {
-		icmp = unix.IPPROTO_ICMPV6
-	}
 	switch {
-	case id.typ == unix.SOCK_STREAM && (id.protocol == 0 || id.protocol == unix.IPPROTO_TCP):
-		id.protocol = unix.IPPROTO_TCP
+	case id.typ == unix.SOCK_STREAM:
 		return e.newStream(id, family, flags)
-	case id.typ == unix.SOCK_DGRAM && (id.protocol == 0 || id.protocol == unix.IPPROTO_UDP):
-		id.protocol = unix.IPPROTO_UDP
+	case id.protocol == unix.IPPROTO_UDP && id.typ == unix.SOCK_DGRAM:
 		ep, errno := e.stack.NewUDP(family)
 		return e.newDatagram(id, flags, newUDP(id, ep), errno)
-	case id.typ == unix.SOCK_DGRAM && id.protocol == icmp:
-		ep, errno := e.stack.NewRaw(family, uint8(icmp))
-		return e.newDatagram(id, flags, newPing(id, ep), errno)
-	case id.typ == unix.SOCK_RAW && id.protocol > 0 && id.protocol <= unix.IPPROTO_RAW:
+	case id.typ == unix.SOCK_DGRAM:
 		ep, errno := e.stack.NewRaw(family, uint8(id.protocol))
-		return e.newDatagram(id, flags, newRaw(id, ep), errno)
-	case id.typ == unix.SOCK_STREAM, id.typ == unix.SOCK_DGRAM, id.typ == unix.SOCK_RAW:
-		e.ledger.count(t, "protocol", id.protocol)
-		return trap.Fail(unix.EPROTONOSUPPORT)
+		return e.newDatagram(id, flags, newPing(id, ep), errno)
 	}
-	return trap.Fail(unix.ESOCKTNOSUPPORT)
+	ep, errno := e.stack.NewRaw(family, uint8(id.protocol))
+	return e.newDatagram(id, flags, newRaw(id, ep), errno)
+}
+
+// checkInet looks type and protocol up as inet_create does, and fills in the
+// protocol that 0 stands for.
+func checkInet(id *identity) unix.Errno {
+	if id.protocol < 0 || id.protocol >= maxProtocol {
+		return unix.EINVAL
+	}
+	icmp := unix.IPPROTO_ICMP
+	if id.family == unix.AF_INET6 {
+		icmp = unix.IPPROTO_ICMPV6
+	}
+	switch id.typ {
+	case unix.SOCK_STREAM:
+		if id.protocol == 0 || id.protocol == unix.IPPROTO_TCP {
+			id.protocol = unix.IPPROTO_TCP
+			return 0
+		}
+	case unix.SOCK_DGRAM:
+		if id.protocol == 0 || id.protocol == unix.IPPROTO_UDP {
+			id.protocol = unix.IPPROTO_UDP
+			return 0
+		}
+		if id.protocol == icmp {
+			return 0
+		}
+	case unix.SOCK_RAW:
+		if id.protocol > 0 && id.protocol <= unix.IPPROTO_RAW {
+			return 0
+		}
+	default:
+		return unix.ESOCKTNOSUPPORT
+	}
+	return unix.EPROTONOSUPPORT
 }
 
 // install is the verdict that hands T of a new surrogate to the task.
@@ -81,13 +116,22 @@ func install(file int, flags int, failed func()) trap.Verdict {
 	return i.Verdict()
 }
 
-// socketpair is socketpair(2): AF_UNIX is native, and no inet family has it.
-func (e *Emulator) socketpair(t trap.Task, c trap.Call) trap.Verdict {
-	switch c.Int32(0) {
-	case unix.AF_UNIX:
+// socketpair is socketpair(2): AF_UNIX is native, and no inet family has it,
+// which the kernel finds out after it has made the sockets.
+func (e *Emulator) socketpair(_ trap.Task, c trap.Call) trap.Verdict {
+	id, _, errno := parseIdentity(c)
+	switch {
+	case errno != 0:
+	case id.family == unix.AF_UNIX:
 		return trap.Run()
-	case unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK:
-		return trap.Fail(unix.EOPNOTSUPP)
+	case id.family == unix.AF_NETLINK:
+		errno = unix.EOPNOTSUPP
+	case id.family != unix.AF_INET && id.family != unix.AF_INET6:
+		errno = unix.EAFNOSUPPORT
+	default:
+		if errno = checkInet(&id); errno == 0 {
+			errno = unix.EOPNOTSUPP
+		}
 	}
-	return trap.Fail(unix.EAFNOSUPPORT)
+	return trap.Fail(errno)
 }

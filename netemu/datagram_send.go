@@ -23,7 +23,11 @@ func (d *datagram) send(t trap.Task, c trap.Call) trap.Verdict {
 		return d.sendMany(t, c)
 	}
 	to, errno := d.destination(t, c.Pointer(4), c.Int32(5))
-	if errno == 0 {
+	switch {
+	case errno != 0:
+	case c.Int32(3)&unix.MSG_OOB != 0:
+		errno = unix.EOPNOTSUPP
+	default:
 		errno = d.checkDestination(to)
 	}
 	if errno != 0 {

@@ -58,6 +58,7 @@ func (s *stream) startLocked(t trap.Task, fd int32, sa abi.Sockaddr) trap.Verdic
 		return trap.Fail(errno)
 	}
 	s.state, s.target = connecting, sa.Addr
+	s.rememberLocked()
 	s.e.wg.Add(1) // inbound
 	go s.inbound()
 	return s.waitLocked(t, fd, unix.EINPROGRESS)

@@ -102,10 +102,12 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 	switch {
 	case flags&unix.MSG_ERRQUEUE != 0:
 		return trap.Fail(unix.EAGAIN)
-	case state == fresh || state == listening:
+	case state == listening:
 		return trap.Fail(unix.ENOTCONN)
 	case flags&unix.MSG_OOB != 0:
 		return trap.Fail(unix.EINVAL)
+	case state == fresh:
+		return trap.Fail(unix.ENOTCONN)
 	}
 	return trap.Run()
 }
