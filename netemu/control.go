@@ -11,6 +11,7 @@ import (
 type wanted struct {
 	timestamp, timestampNS           bool
 	timestamping                     int32 // SOF_TIMESTAMPING_*
+	credentials                      bool  // of netlink: always the kernel's
 	ttl, tos, pktInfo                bool
 	hopLimit, trafficClass, pktInfo6 bool
 }
@@ -33,6 +34,7 @@ func (w wanted) messages(family int, a arrival) []abi.Cmsg {
 		// struct scm_timestamping: the software's, and two of hardware.
 		return append(abi.TimespecAt(c.Timestamp).Bytes(), make([]byte, 2*abi.SizeofTimespec)...)
 	})
+	add(w.credentials, unix.SOL_SOCKET, unix.SCM_CREDENTIALS, func() []byte { return abi.Ucred{}.Bytes() })
 	v6 := family == unix.AF_INET6
 	add(w.pktInfo && c.PktInfo != nil && c.PktInfo.Dst.Unmap().Is4(), unix.SOL_IP, unix.IP_PKTINFO, func() []byte {
 		return abi.InPktinfo{NIC: c.PktInfo.NIC, Local: c.PktInfo.Local.Unmap(), Dst: c.PktInfo.Dst.Unmap()}.Bytes()

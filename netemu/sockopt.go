@@ -26,8 +26,8 @@ type option struct {
 	size int
 	// get returns the whole value, which is cut to length, the program's.
 	get func(s socket, length int) ([]byte, unix.Errno)
-	// deny says why a socket cannot have the option set.
-	deny func(s socket) unix.Errno
+	// deny says why a socket cannot have the option set, denyGet why not read.
+	deny, denyGet func(s socket) unix.Errno
 	// least and most bound the length of a value that can be set, in bytes;
 	// outside: EINVAL. 0 is no bound.
 	least, most int

@@ -97,12 +97,13 @@ func receiveErrors(name string, o stack.BoolOption) option {
 	return option{
 		name: name,
 		setInt: func(s socket, v int32) unix.Errno {
+			s.memo().put(name, int64(oneIf(v != 0)))
 			if d, ok := s.(*datagram); ok {
 				if p, ok := d.tr.(*ping); ok {
 					p.setRecvErr(v != 0)
+					return 0
 				}
 			}
-			s.memo().put(name, int64(oneIf(v != 0)))
 			return flag(name, o).setInt(s, v)
 		},
 		getInt: recall(name, 0),

@@ -16,7 +16,7 @@ var ipv6Options = map[int32]option{
 	unix.IPV6_MTU_DISCOVER: {name: "IPV6_MTU_DISCOVER", setInt: setDiscover6, getInt: recall("IPV6_MTU_DISCOVER", unix.IPV6_PMTUDISC_WANT)},
 	unix.IPV6_DONTFRAG:     {name: "IPV6_DONTFRAG", short: true, setInt: setDontFragment, getInt: recall("IPV6_DONTFRAG", 0)},
 	unix.IPV6_CHECKSUM:     only(checksumAllowed, checksumOffset),
-	unix.IPV6_HDRINCL:      {name: "IPV6_HDRINCL", deny: onRaw, setInt: flag("", stack.HeaderIncluded).setInt, getInt: getHeaderIncluded6},
+	unix.IPV6_HDRINCL:      onlyEver(onRaw, flag("IPV6_HDRINCL", stack.HeaderIncluded)),
 
 	unix.IPV6_RECVPKTINFO:  want("IPV6_RECVPKTINFO", func(w *wanted) *bool { return &w.pktInfo6 }, stack.ReceivePktInfo6),
 	unix.IPV6_RECVHOPLIMIT: want("IPV6_RECVHOPLIMIT", func(w *wanted) *bool { return &w.hopLimit }, stack.ReceiveHopLimit),
@@ -114,13 +114,6 @@ func checksumAllowed(s socket) unix.Errno {
 		return unix.EINVAL
 	}
 	return onRaw6(s)
-}
-
-func getHeaderIncluded6(s socket) (int32, unix.Errno) {
-	if errno := onRaw(s); errno != 0 {
-		return 0, errno
-	}
-	return getHeaderIncluded(s)
 }
 
 // setExtension is an extension header to send with every packet: none, or

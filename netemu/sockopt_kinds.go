@@ -125,11 +125,7 @@ func off(name, partial string, errno unix.Errno) option {
 
 // refused is an option that can neither be set nor read.
 func refused(name, partial string, errno unix.Errno) option {
-	return option{
-		name: name, partial: partial,
-		deny: func(socket) unix.Errno { return errno },
-		get:  func(socket, int) ([]byte, unix.Errno) { return nil, errno },
-	}
+	return onlyEver(func(socket) unix.Errno { return errno }, option{name: name, partial: partial})
 }
 
 // empty gets a value of no bytes.
@@ -175,13 +171,19 @@ func atLeast(n int, o option) option {
 	return o
 }
 
-// only is a row that sockets cannot have for which deny has an errno.
+// only is a row that cannot be set where deny has an errno.
 func only(deny func(socket) unix.Errno, o option) option {
 	o.deny = deny
 	return o
 }
 
-// notOnStreams, onRaw and onRaw6 are reasons to deny an option.
+// onlyEver is a row that cannot be read there either.
+func onlyEver(deny func(socket) unix.Errno, o option) option {
+	o.deny, o.denyGet = deny, deny
+	return o
+}
+
+// notOnStreams and onRaw are reasons to deny an option.
 func notOnStreams(errno unix.Errno) func(socket) unix.Errno {
 	return func(s socket) unix.Errno {
 		if s.id().typ == unix.SOCK_STREAM {

@@ -146,6 +146,11 @@ func (l *level) copyIn(s socket, row option, known bool, a argument) ([]byte, un
 
 // value is an option's value as the level tells it.
 func (l *level) value(s socket, row option, length int) ([]byte, unix.Errno) {
+	if row.denyGet != nil {
+		if errno := row.denyGet(s); errno != 0 {
+			return nil, errno
+		}
+	}
 	if row.get != nil {
 		return row.get(s, length)
 	}

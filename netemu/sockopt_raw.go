@@ -41,12 +41,8 @@ var checksumOffset = option{
 		}
 		return setNumber(s, stack.IPv6Checksum, max(v, -1))
 	},
-	getInt: func(s socket) (int32, unix.Errno) {
-		if errno := onRaw6(s); errno != 0 {
-			return 0, errno
-		}
-		return getNumber(s, stack.IPv6Checksum)
-	},
+	getInt:  func(s socket) (int32, unix.Errno) { return getNumber(s, stack.IPv6Checksum) },
+	denyGet: onRaw6,
 }
 
 func onRaw6(s socket) unix.Errno {

@@ -44,7 +44,7 @@ var socketOptions = map[int32]option{
 	unix.SO_BINDTODEVICE:  {name: "SO_BINDTODEVICE", set: setDevice, get: getDevice, size: unix.IFNAMSIZ - 1, unchecked: true},
 	unix.SO_BINDTOIFINDEX: number("SO_BINDTOIFINDEX", stack.BindToDevice, 0, 1<<31-1), // ENODEV where Linux waits for it
 
-	unix.SO_PASSCRED:   refused("SO_PASSCRED", "no credentials over a network", unix.EOPNOTSUPP),
+	unix.SO_PASSCRED:   onlyEver(onNetlink, want("SO_PASSCRED", func(w *wanted) *bool { return &w.credentials })),
 	unix.SO_PASSSEC:    refused("SO_PASSSEC", "no security labels over a network", unix.EOPNOTSUPP),
 	unix.SO_PASSPIDFD:  refused("SO_PASSPIDFD", "no credentials over a network", unix.EOPNOTSUPP),
 	unix.SO_PEERCRED:   {name: "SO_PEERCRED", get: noPeer},
@@ -92,6 +92,15 @@ func acceptsConnections(s socket) int {
 		if st.state == listening {
 			return 1
 		}
+	}
+	return 0
+}
+
+// onNetlink denies an option to sockets that a process cannot be at the other
+// end of (sk_may_scm_recv).
+func onNetlink(s socket) unix.Errno {
+	if s.id().family != unix.AF_NETLINK {
+		return unix.EOPNOTSUPP
 	}
 	return 0
 }

@@ -133,13 +133,7 @@ const (
 	optionLength = optionMemory + 512
 )
 
-// caller sets and gets options of one socket: natively, or through the
-// emulation.
-type caller interface {
-	set(t *testing.T, k optionKey, value []byte) unix.Errno
-	get(t *testing.T, k optionKey, length int) ([]byte, unix.Errno)
-}
-
+// emulated is a socket of the sandbox.
 type emulated struct {
 	task *optionTask
 	fd   int64
