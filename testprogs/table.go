@@ -106,6 +106,8 @@ var Programs = []Program{
 		needing(Remote, every(dynamic, "refused_by_remote")),
 		only(Native, untrapped+": send without an address", every(dynamic, "unconnected_send")),
 		only(Native, plainRefusal, every(dynamic, "refused_told_plainly")),
+		only(Native, "a UDP port that the stack chose stays with the socket, unseen, after connect(AF_UNSPEC)",
+			every(dynamic, "bind_after_disconnect")),
 	)},
 	{"udpmsg", join(
 		every(everyC, "batches"),

@@ -299,26 +299,55 @@ static void refused_unconnected(const char *name)
 	ERR(recv(fd, &c, 1, MSG_DONTWAIT), EAGAIN);
 }
 
+static int bind_loopback(int fd, uint16_t port)
+{
+	union address a = loopback(AF_INET, port);
+	return bind(fd, &a.any, sizeof a.in);
+}
+
+// A free port, as a number.
+static uint16_t free_port(void)
+{
+	int fd = bound(AF_INET, SOCK_DGRAM);
+	uint16_t port = local_port(fd);
+	OK(close(fd));
+	return port;
+}
+
 // Dissolving the association keeps a port that the program named, and gives
 // back one that the kernel chose (__udp_disconnect in net/ipv4/udp.c).
 static void disconnect_and_port(const char *name)
 {
 	(void)name;
-	int fd = bound(AF_INET, SOCK_DGRAM), other = bound(AF_INET, SOCK_DGRAM);
-	uint16_t port = local_port(fd);
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
-	union address a = loopback(AF_INET, port);
-	OK(connect_fd(fd, other));
-	OK(connect(fd, &none, sizeof none));
-	EQ(local_port(fd), 0);
-	OK(bind(fd, &a.any, sizeof a.in));
+	int other = bound(AF_INET, SOCK_DGRAM), chosen = bound(AF_INET, SOCK_DGRAM);
+	OK(connect_fd(chosen, other));
+	OK(connect(chosen, &none, sizeof none));
+	EQ(local_port(chosen), 0);
+	int fd = OK(socket(AF_INET, SOCK_DGRAM, 0));
+	uint16_t port = free_port();
+	OK(bind_loopback(fd, port));
 	OK(connect_fd(fd, other));
 	OK(connect(fd, &none, sizeof none));
 	EQ(local_port(fd), port);
 	EQ(sendto_fd(other, fd, "x", 1), 1);
 	char c;
 	EQ(recv(fd, &c, 1, 0), 1);
-	ERR(bind(fd, &a.any, sizeof a.in), EINVAL);
+	ERR(bind_loopback(fd, port), EINVAL);
+}
+
+// What was given back may be bound again.
+static void bind_after_disconnect(const char *name)
+{
+	(void)name;
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int other = bound(AF_INET, SOCK_DGRAM), fd = bound(AF_INET, SOCK_DGRAM);
+	OK(connect_fd(fd, other));
+	OK(connect(fd, &none, sizeof none));
+	OK(bind_loopback(fd, 0));
+	EQ(sendto_fd(other, fd, "x", 1), 1);
+	char c;
+	EQ(recv(fd, &c, 1, 0), 1);
 }
 
 static void sizes(const char *name)
@@ -397,6 +426,7 @@ static const struct test_case cases[] = {
 	{ "refused_by_remote", refused_by_remote },
 	{ "refused_unconnected", refused_unconnected },
 	{ "disconnect_and_port", disconnect_and_port },
+	{ "bind_after_disconnect", bind_after_disconnect },
 	{ "sizes", sizes },
 	{ "destination_errors", destination_errors },
 	{ "unconnected_send", unconnected_send },
