@@ -11,10 +11,9 @@ import (
 
 // natives are real sockets and what the server is told of them.
 type natives struct {
-	t    *testing.T
-	tcp  []Socket
-	udp  []Socket
-	kept []int
+	t   *testing.T
+	tcp []Socket
+	udp []Socket
 }
 
 // Sockets implements Sockets.
