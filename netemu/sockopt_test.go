@@ -248,3 +248,67 @@ func compareOption(t *testing.T, task *optionTask, id identity, k optionKey, row
 		check(fmt.Sprintf("set length %d", length), want.set(t, k, value), got.set(t, k, value))
 	}
 }
+
+// TestDontFragment: IPV6_DONTFRAG and IPV6_MTU_DISCOVER are one thing to
+// netstack, and two to a program.
+func TestDontFragment(t *testing.T) {
+	task := newOptionTask(t)
+	fd, errno := task.do(t, unix.SYS_SOCKET, unix.AF_INET6, unix.SOCK_DGRAM, 0)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	defer unix.Close(int(fd))
+	s := emulated{task, fd}
+	inode, _ := task.Inode(int32(fd))
+	ep := task.e.reg.get(inode).endpoint()
+	for _, step := range []struct {
+		name  int32
+		value int32
+		want  int
+	}{
+		{unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT, unix.IPV6_PMTUDISC_DONT},
+		{unix.IPV6_DONTFRAG, 1, unix.IPV6_PMTUDISC_DO},
+		{unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_WANT, unix.IPV6_PMTUDISC_DO},
+		{unix.IPV6_DONTFRAG, 0, unix.IPV6_PMTUDISC_WANT},
+	} {
+		k := optionKey{unix.SOL_IPV6, step.name}
+		if errno := s.set(t, k, abi.IntBytes(step.value)); errno != 0 {
+			t.Fatal(errno)
+		}
+		if v, _ := ep.GetInt(stack.MTUDiscover); v != step.want {
+			t.Errorf("after %d = %d netstack has %d, want %d", step.name, step.value, v, step.want)
+		}
+		if v, _ := s.get(t, k, 4); string(v) != string(abi.IntBytes(step.value)) {
+			t.Errorf("%d is told as %v", step.name, v)
+		}
+	}
+}
+
+// TestFaults: a value that cannot be read or written is EFAULT, where the
+// kernel looks at it.
+func TestFaults(t *testing.T) {
+	task := newOptionTask(t)
+	fd := uint64(task.stream(t).fd)
+	const bad = 16
+	task.WriteMemory(optionLength, abi.IntBytes(4))
+	for _, row := range []struct {
+		name string
+		nr   int
+		args []uint64
+		want unix.Errno
+	}{
+		{"int", unix.SYS_SETSOCKOPT, []uint64{fd, unix.SOL_TCP, unix.TCP_NODELAY, bad, 4}, unix.EFAULT},
+		{"native", unix.SYS_SETSOCKOPT, []uint64{fd, unix.SOL_SOCKET, unix.SO_PRIORITY, bad, 4}, unix.EFAULT},
+		{"length first", unix.SYS_SETSOCKOPT, []uint64{fd, unix.SOL_TCP, unix.TCP_NODELAY, bad, 3}, unix.EINVAL},
+		{"option first", unix.SYS_SETSOCKOPT, []uint64{fd, unix.SOL_IP, 9999, bad, 4}, unix.ENOPROTOOPT},
+		{"level first", unix.SYS_SETSOCKOPT, []uint64{fd, unix.SOL_IPV6, unix.IPV6_V6ONLY, bad, 4}, unix.ENOPROTOOPT},
+		{"negative length first", unix.SYS_SETSOCKOPT, []uint64{fd, 9999, 1, bad, 1<<32 - 1}, unix.EINVAL},
+		{"get", unix.SYS_GETSOCKOPT, []uint64{fd, unix.SOL_TCP, unix.TCP_NODELAY, bad, optionLength}, unix.EFAULT},
+		{"get's length", unix.SYS_GETSOCKOPT, []uint64{fd, unix.SOL_TCP, unix.TCP_NODELAY, optionValue, bad}, unix.EFAULT},
+		{"get's level first", unix.SYS_GETSOCKOPT, []uint64{fd, unix.SOL_IPV6, unix.IPV6_V6ONLY, optionValue, bad}, unix.EOPNOTSUPP},
+	} {
+		if _, errno := task.do(t, row.nr, row.args...); errno != row.want {
+			t.Errorf("%s: %v, want %v", row.name, errno, row.want)
+		}
+	}
+}
