@@ -101,13 +101,15 @@ var Programs = []Program{
 	{"udp", join(
 		every(everyC, "echo mixed_reads two_readers"),
 		every(dynamic, `connected connected_sendto_elsewhere connect_again zero_length truncated peek_with_address
-			refused refused_wakes_reader refused_unconnected disconnect_and_port sizes destination_errors
-			queue_overflow_drops`),
+			disconnect_and_port sizes destination_errors queue_overflow_drops`),
+		only(Native, "a UDP port that the stack chose stays with the socket, unseen, after connect(AF_UNSPEC)",
+			every(dynamic, "bind_after_disconnect")),
+	)},
+	{"udperror", join(
+		every(dynamic, "refused refused_wakes_reader refused_unconnected"),
 		needing(Remote, every(dynamic, "refused_by_remote")),
 		only(Native, untrapped+": send without an address", every(dynamic, "unconnected_send")),
 		only(Native, plainRefusal, every(dynamic, "refused_told_plainly")),
-		only(Native, "a UDP port that the stack chose stays with the socket, unseen, after connect(AF_UNSPEC)",
-			every(dynamic, "bind_after_disconnect")),
 	)},
 	{"udpmsg", join(
 		every(everyC, "batches"),

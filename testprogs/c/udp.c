@@ -211,94 +211,6 @@ static void two_readers(const char *name)
 	EQ(reader_total, READER_DATAGRAMS);
 }
 
-// A port unreachable comes back as ECONNREFUSED, once, on a connected socket.
-static void refused(const char *name)
-{
-	(void)name;
-	int closed = bound(AF_INET, SOCK_DGRAM), fd = OK(socket(AF_INET, SOCK_DGRAM, 0));
-	union address from;
-	socklen_t len = sizeof from;
-	char c;
-	OK(connect_fd(fd, closed));
-	OK(close(closed));
-	EQ(send(fd, "x", 1, 0), 1);
-	CHECK(poll_one(fd, POLLIN, 5000) & POLLERR);
-	ERR(recvfrom(fd, &c, 1, MSG_DONTWAIT, &from.any, &len), ECONNREFUSED);
-	ERR(recvfrom(fd, &c, 1, MSG_DONTWAIT, &from.any, &len), EAGAIN);
-	EQ(send(fd, "x", 1, 0), 1);
-	CHECK(poll_one(fd, 0, 5000) & POLLERR);
-	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
-	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
-}
-
-// A socket connected to a port that is closed.
-static int connected_to_closed(void)
-{
-	int closed = bound(AF_INET, SOCK_DGRAM), fd = OK(socket(AF_INET, SOCK_DGRAM, 0));
-	OK(connect_fd(fd, closed));
-	OK(close(closed));
-	return fd;
-}
-
-static void refused_wakes_reader(const char *name)
-{
-	(void)name;
-	int fd = connected_to_closed();
-	pid_t pid = test_fork();
-	if (pid == 0) {
-		union address from;
-		socklen_t len = sizeof from;
-		char c;
-		ERR(recvfrom(fd, &c, 1, 0, &from.any, &len), ECONNREFUSED);
-		_exit(0);
-	}
-	wait_blocked(pid);
-	EQ(send(fd, "x", 1, 0), 1);
-	wait_ok(pid);
-}
-
-// read, recv and send tell it as well.
-static void refused_told_plainly(const char *name)
-{
-	(void)name;
-	int fd = connected_to_closed();
-	char c;
-	EQ(send(fd, "x", 1, 0), 1);
-	CHECK(poll_one(fd, POLLIN, 5000) & POLLERR);
-	ERR(recv(fd, &c, 1, 0), ECONNREFUSED);
-	EQ(send(fd, "x", 1, 0), 1);
-	CHECK(poll_one(fd, POLLIN, 5000) & POLLERR);
-	ERR(read(fd, &c, 1), ECONNREFUSED);
-	EQ(send(fd, "x", 1, 0), 1);
-	CHECK(poll_one(fd, 0, 5000) & POLLERR);
-	ERR(send(fd, "x", 1, 0), ECONNREFUSED);
-}
-
-static void refused_by_remote(const char *name)
-{
-	(void)name;
-	union address a = remote("NBT_REFUSED", 9);
-	int fd = OK(socket(a.any.sa_family, SOCK_DGRAM, 0));
-	char c;
-	OK(connect(fd, &a.any, address_len(a.any.sa_family)));
-	EQ(send(fd, "x", 1, 0), 1);
-	CHECK(poll_one(fd, POLLIN, 5000) & POLLERR);
-	ERR(recv(fd, &c, 1, MSG_DONTWAIT), ECONNREFUSED);
-}
-
-// Without connect the error is not told.
-static void refused_unconnected(const char *name)
-{
-	(void)name;
-	int closed = bound(AF_INET, SOCK_DGRAM), fd = bound(AF_INET, SOCK_DGRAM);
-	union address a = local_address(closed);
-	char c;
-	OK(close(closed));
-	EQ(sendto(fd, "x", 1, 0, &a.any, sizeof a.in), 1);
-	EQ(poll_one(fd, POLLIN, 100), 0);
-	ERR(recv(fd, &c, 1, MSG_DONTWAIT), EAGAIN);
-}
-
 static int bind_loopback(int fd, uint16_t port)
 {
 	union address a = loopback(AF_INET, port);
@@ -384,14 +296,6 @@ static void destination_errors(const char *name)
 	ERR(connect(fd, &a.any, sizeof a.in), EACCES);
 }
 
-static void unconnected_send(const char *name)
-{
-	(void)name;
-	int fd = OK(socket(AF_INET, SOCK_DGRAM, 0));
-	ERR(send(fd, "x", 1, 0), EDESTADDRREQ);
-	ERR(write(fd, "x", 1), EDESTADDRREQ);
-}
-
 static void queue_overflow_drops(const char *name)
 {
 	(void)name;
@@ -420,16 +324,10 @@ static const struct test_case cases[] = {
 	{ "peek_with_address", peek_with_address },
 	{ "mixed_reads", mixed_reads },
 	{ "two_readers", two_readers },
-	{ "refused", refused },
-	{ "refused_wakes_reader", refused_wakes_reader },
-	{ "refused_told_plainly", refused_told_plainly },
-	{ "refused_by_remote", refused_by_remote },
-	{ "refused_unconnected", refused_unconnected },
 	{ "disconnect_and_port", disconnect_and_port },
 	{ "bind_after_disconnect", bind_after_disconnect },
 	{ "sizes", sizes },
 	{ "destination_errors", destination_errors },
-	{ "unconnected_send", unconnected_send },
 	{ "queue_overflow_drops", queue_overflow_drops },
 };
 
