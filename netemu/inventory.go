@@ -22,7 +22,7 @@ var _ netlink.Sockets = inventory{}
 // Sockets implements netlink.Sockets. It changes nothing: a socket whose
 // surrogate was closed is left out, not ended, since a netlink socket may be
 // among them and is in use here.
-func (v inventory) Sockets(table uint8) []netlink.Socket {
+func (v inventory) Sockets(table, family uint8) []netlink.Socket {
 	var list []netlink.Socket
 	add := func(row netlink.Socket, ok bool) {
 		if ok {
@@ -30,6 +30,9 @@ func (v inventory) Sockets(table uint8) []netlink.Socket {
 		}
 	}
 	for _, s := range v.e.reg.all() {
+		if family != unix.AF_UNSPEC && s.id().family != int(family) {
+			continue
+		}
 		switch s := s.(type) {
 		case *stream:
 			if table == unix.IPPROTO_TCP {

@@ -13,8 +13,9 @@ import (
 type Sockets interface {
 	// Sockets lists the sockets of a table in the order in which they are to be
 	// told: IPPROTO_TCP, IPPROTO_UDP, or IPPROTO_RAW for raw sockets of every
-	// protocol. What Linux has in no table, a socket without a port, is left out.
-	Sockets(table uint8) []Socket
+	// protocol; of one family or, with AF_UNSPEC, of both. What Linux has in no
+	// table, a socket without a port, is left out.
+	Sockets(table, family uint8) []Socket
 }
 
 // Socket is one socket as struct inet_diag_msg and its attributes have it

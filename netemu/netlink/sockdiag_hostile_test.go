@@ -124,7 +124,7 @@ func TestDiagUnlikeThisKernel(t *testing.T) {
 // rawTable has raw sockets only; the kernel of the comparison tells none.
 type rawTable []Socket
 
-func (r rawTable) Sockets(table uint8) []Socket {
+func (r rawTable) Sockets(table, _ uint8) []Socket {
 	if table == unix.IPPROTO_RAW {
 		return r
 	}
@@ -228,4 +228,4 @@ func FuzzDiag(f *testing.F) {
 // everySocket is told for every table, right or wrong.
 type everySocket []Socket
 
-func (s everySocket) Sockets(uint8) []Socket { return s }
+func (s everySocket) Sockets(uint8, uint8) []Socket { return s }

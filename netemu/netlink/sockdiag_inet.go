@@ -62,7 +62,11 @@ func (x *exchange) inetDiag(m nl.Message, size int) (dumped bool, failure *refus
 	x.server.mu.Unlock()
 	var all []Socket
 	if table.listed {
-		all = source.Sockets(uint8(r.protocol))
+		family := r.family
+		if !dump {
+			family = unix.AF_UNSPEC // a listener of IPv6 may be found by IPv4
+		}
+		all = source.Sockets(uint8(r.protocol), family)
 	}
 	typ := uint16(m.Header.Type)
 	switch {

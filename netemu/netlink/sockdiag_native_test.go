@@ -17,7 +17,7 @@ type natives struct {
 }
 
 // Sockets implements Sockets.
-func (n *natives) Sockets(table uint8) []Socket {
+func (n *natives) Sockets(table, _ uint8) []Socket {
 	switch table {
 	case unix.IPPROTO_TCP:
 		return n.tcp
