@@ -179,6 +179,8 @@ func (s kernel) get(_ *testing.T, k optionKey, length int) ([]byte, unix.Errno) 
 var optionSockets = []identity{
 	{family: unix.AF_INET, typ: unix.SOCK_STREAM}, {family: unix.AF_INET6, typ: unix.SOCK_STREAM},
 	{family: unix.AF_INET, typ: unix.SOCK_DGRAM}, {family: unix.AF_INET6, typ: unix.SOCK_DGRAM},
+	{family: unix.AF_INET, typ: unix.SOCK_DGRAM, protocol: unix.IPPROTO_ICMP},
+	{family: unix.AF_INET6, typ: unix.SOCK_DGRAM, protocol: unix.IPPROTO_ICMPV6},
 	{family: unix.AF_INET, typ: unix.SOCK_RAW, protocol: unix.IPPROTO_ICMP},
 	{family: unix.AF_INET6, typ: unix.SOCK_RAW, protocol: unix.IPPROTO_ICMPV6},
 }
@@ -198,7 +200,7 @@ var optionsUnlike = map[string]string{
 // not say how it is partial answers as the kernel does.
 func TestOptionsAsLinux(t *testing.T) {
 	for _, id := range optionSockets {
-		t.Run(fmt.Sprint(id.family, id.typ), func(t *testing.T) {
+		t.Run(fmt.Sprint(id.family, id.typ, id.protocol), func(t *testing.T) {
 			task := newOptionTask(t)
 			for number, list := range levels {
 				for _, l := range list {
