@@ -165,14 +165,17 @@ func TestRawSockets(t *testing.T) {
 
 // TestLongDump: all of a table comes that is longer than a receive buffer.
 func TestLongDump(t *testing.T) {
-	many := make(rawTable, 2*maxAnswers/sizeofInetDiagMsg)
+	const info = 3000 // bytes, so that few rows do
+	many := make(rawTable, 2*maxAnswers/info)
 	for i := range many {
-		many[i] = Socket{Family: unix.AF_INET, Protocol: unix.IPPROTO_ICMP, Raw: true, State: stateClose, Inode: uint32(i)}
+		many[i] = Socket{Family: unix.AF_INET, Protocol: unix.IPPROTO_ICMP, Raw: true, State: stateClose, TCPInfo: make([]byte, info)}
 	}
+	request := diagRequest{family: unix.AF_INET, protocol: unix.IPPROTO_RAW, extensions: 1 << (diagInfo - 1)}
+	one := message(unix.SOCK_DIAG_BY_FAMILY, dumping, request.bytes())
 	server := NewServer(sandbox())
 	server.ServeSockets(many)
 	p := openServerOf(t, server, unix.NETLINK_SOCK_DIAG)
-	datagrams, port := p.ask(t, message(unix.SOCK_DIAG_BY_FAMILY, dumping, diagRequest{family: unix.AF_INET, protocol: unix.IPPROTO_RAW}.bytes()))
+	datagrams, port := p.ask(t, one)
 	rows := 0
 	for m := range messages(t, datagrams, port, 7) {
 		if m.Header.Type == unix.SOCK_DIAG_BY_FAMILY {
@@ -182,7 +185,6 @@ func TestLongDump(t *testing.T) {
 	if rows != len(many) || p.conn.TakeError() != 0 {
 		t.Errorf("%d rows of %d", rows, len(many))
 	}
-	one := message(unix.SOCK_DIAG_BY_FAMILY, dumping, diagRequest{family: unix.AF_INET, protocol: unix.IPPROTO_RAW}.bytes())
 	flood := slices.Repeat(one, 100)
 	answers, errno := p.conn.Send(flood)
 	size := 0

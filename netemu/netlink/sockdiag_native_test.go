@@ -3,6 +3,8 @@ package netlink
 import (
 	"encoding/binary"
 	"net/netip"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -195,6 +197,11 @@ func openSockets(t *testing.T) *natives {
 	n.must(unix.Shutdown(overEnd, unix.SHUT_WR))
 	n.reaches(over, stateClose) // its record in TIME-WAIT is another
 	waiting, _ := n.connected("127.0.0.1:9001", "127.0.0.1:8000", -1)
+	// Without a neighbour the handshake would fail after three seconds.
+	line := strings.Fields("neigh add 10.0.2.9 lladdr 02:00:00:00:00:09 dev eth0")
+	if out, err := exec.Command("ip", line...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %s: %v\n%s", line, err, out)
+	}
 	dialing := n.bound(unix.SOCK_STREAM, "10.0.2.100:9006")
 	n.must(unix.SetNonblock(dialing, true))
 	if err := unix.Connect(dialing, point("10.0.2.9:81")); err != unix.EINPROGRESS {
