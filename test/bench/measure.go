@@ -42,7 +42,8 @@ var measurements = []measurement{
 	{name: "TCP round trip, 1 byte, p50", args: []string{"rtt", "HOST", "PORT", "5000"}},
 	{name: "connect, echo, close", args: []string{"connect", "HOST", "PORT", "1000"}, perSecond: true},
 	{name: "UDP round trip, 1 byte, p50", args: []string{"udp", "HOST", "PORT", "5000"}},
-	{name: "stat loop, one call", args: []string{"stat", "1000000"}},
+	{name: "stat loop, one call", args: []string{"stat", "500000"}},
+	{name: "stat loop, one call, CPU time", args: []string{"stat-cpu", "500000"}},
 	{name: "fork loop, one fork", args: []string{"fork", "2000"}},
 }
 

@@ -1,11 +1,12 @@
 /*
  * client: what make bench measures, natively and under netbox. Prints one
  * number: nanoseconds, of the whole (down, up) or of one operation (the median
- * for rtt and udp, the mean for the others).
+ * for rtt and udp, the mean for the others). stat-cpu counts the time of the
+ * processor alone, which other programs' work does not disturb.
  *
  *	client down|up HOST PORT BYTES
  *	client rtt|connect|udp HOST PORT COUNT
- *	client stat|fork COUNT
+ *	client stat|stat-cpu|fork COUNT
  *
  * The server's first byte of a TCP connection says what it does: 'd' sends the
  * bytes asked for, 'u' swallows them and answers one, 'e' echoes.
@@ -30,12 +31,17 @@ static void fail(const char *what)
 	exit(1);
 }
 
-static uint64_t now(void)
+static uint64_t now_by(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static uint64_t now(void)
+{
+	return now_by(CLOCK_MONOTONIC);
 }
 
 static int dial(int type, const char *host, const char *port)
@@ -143,15 +149,15 @@ static uint64_t connections(const char *host, const char *port, uint64_t n)
 	return (now() - start) / n;
 }
 
-static uint64_t stats(uint64_t n)
+static uint64_t stats(clockid_t clock, uint64_t n)
 {
-	uint64_t start = now();
+	uint64_t start = now_by(clock);
 	struct stat s;
 
 	for (uint64_t i = 0; i < n; i++)
 		if (stat("/etc/passwd", &s) != 0)
 			fail("stat");
-	return (now() - start) / n;
+	return (now_by(clock) - start) / n;
 }
 
 static uint64_t forks(uint64_t n)
@@ -176,7 +182,9 @@ int main(int argc, char **argv)
 	int fd;
 
 	if (argc == 3 && !strcmp(what, "stat")) {
-		took = stats(n);
+		took = stats(CLOCK_MONOTONIC, n);
+	} else if (argc == 3 && !strcmp(what, "stat-cpu")) {
+		took = stats(CLOCK_PROCESS_CPUTIME_ID, n);
 	} else if (argc == 3 && !strcmp(what, "fork")) {
 		took = forks(n);
 	} else if (argc == 5 && !strcmp(what, "down")) {
