@@ -56,19 +56,8 @@ func (x *exchange) inetDiag(m nl.Message, size int) (dumped bool, failure *refus
 	if failure != nil {
 		return false, failure
 	}
-	table, known := inetTables[r.protocol]
-	x.server.mu.Lock()
-	source := x.server.sockets
-	x.server.mu.Unlock()
-	var all []Socket
-	if table.listed {
-		family := r.family
-		if !dump {
-			family = unix.AF_UNSPEC // a listener of IPv6 may be found by IPv4
-		}
-		all = source.Sockets(uint8(r.protocol), family)
-	}
 	typ := uint16(m.Header.Type)
+	table, known := inetTables[r.protocol]
 	switch {
 	case !known && dump:
 		x.dump(m.Header, rows{}, refuse(unix.ENOENT, ""))
@@ -76,13 +65,14 @@ func (x *exchange) inetDiag(m nl.Message, size int) (dumped bool, failure *refus
 	case !known:
 		return false, refuse(unix.ENOENT, "")
 	case dump:
+		all := x.server.list(table, r, r.family)
 		x.dump(m.Header, rows{list: r.dump(all, typ)}, nil)
 		return true, nil
-	}
-	if r.family != unix.AF_INET && r.family != unix.AF_INET6 {
+	case r.family != unix.AF_INET && r.family != unix.AF_INET6:
 		return false, refuse(unix.EINVAL, "")
 	}
-	s := table.find(r, all)
+	// A listener of IPv6 may be found by IPv4.
+	s := table.find(r, x.server.list(table, r, unix.AF_UNSPEC))
 	switch {
 	case s == nil:
 		return false, refuse(unix.ENOENT, "")
@@ -91,6 +81,17 @@ func (x *exchange) inetDiag(m nl.Message, size int) (dumped bool, failure *refus
 	}
 	x.put(x.message(m.Header, typ, 0, r.encode(s)))
 	return false, nil
+}
+
+// list asks for the sockets of a table that can be there.
+func (s *Server) list(table inetTable, r *inetRequest, family uint8) []Socket {
+	if !table.listed {
+		return nil
+	}
+	s.mu.Lock()
+	source := s.sockets
+	s.mu.Unlock()
+	return source.Sockets(uint8(r.protocol), family)
 }
 
 // inetTable is what is known of a protocol's sockets: whether there can be any,
