@@ -16,11 +16,14 @@ type difference struct {
 	Native string `yaml:"native"` // regular expression of the whole native line
 	Netbox string `yaml:"netbox"` // and of netbox's
 	Reason string `yaml:"reason"`
+	// Varies: some machines do not differ here.
+	Varies bool `yaml:"varies"`
 
 	native, netbox *regexp.Regexp
+	used           bool
 }
 
-type differences []difference
+type differences []*difference
 
 func readDifferences(t *testing.T) differences {
 	t.Helper()
@@ -32,8 +35,7 @@ func readDifferences(t *testing.T) differences {
 	if err := yaml.UnmarshalWithOptions(content, &list, yaml.Strict()); err != nil {
 		t.Fatal(err)
 	}
-	for i := range list {
-		d := &list[i]
+	for _, d := range list {
 		if d.Reason == "" {
 			t.Errorf("differences.yaml: %s, %s: no reason", d.Case, d.Native)
 		}
@@ -46,10 +48,22 @@ func readDifferences(t *testing.T) differences {
 func (list differences) allow(name, native, netbox string) bool {
 	for _, d := range list {
 		if d.Case == name && d.native.MatchString(native) && d.netbox.MatchString(netbox) {
+			d.used = true
 			return true
 		}
 	}
 	return false
+}
+
+// unused are the entries that no line needed.
+func (list differences) unused() []string {
+	var stale []string
+	for _, d := range list {
+		if !d.used && !d.Varies {
+			stale = append(stale, d.Case+": "+d.Native)
+		}
+	}
+	return stale
 }
 
 // shown bounds how many differing lines a failure tells.
@@ -59,8 +73,8 @@ const shown = 400
 // ones.
 func (s *suite) compared(c column, r row, o outcome) outcome {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	native := s.outcomes[r.name()]["native/"+c.user.Name]
-	s.mu.Unlock()
 	if native.verdict != passed {
 		return outcome{verdict: skipped, why: "no native run to compare with", took: o.took}
 	}

@@ -2,6 +2,7 @@ package dual
 
 import (
 	"flag"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -23,6 +24,11 @@ var (
 )
 
 func TestMain(m *testing.M) { world.Main(m, bed.Remove) }
+
+// everything tells whether the flags leave nothing out, nor the user's rights.
+func everything() bool {
+	return *casesFlag == "" && *whereFlag == "native,netbox" && *usersFlag == "root,nobody" && os.Geteuid() == 0
+}
 
 // chosen tells whether the flags ask for this case.
 func chosen(t *testing.T, name string) bool {

@@ -69,7 +69,7 @@ type suite struct {
 	host   *world.Namespace // nil: this machine's own
 	allow  differences
 
-	mu       sync.Mutex
+	mu       sync.Mutex                    // also guards the entries of allow
 	outcomes map[string]map[string]outcome // by row, by column
 }
 
