@@ -12,6 +12,7 @@ import (
 
 	"netbox/abi"
 	"netbox/netemu/netlink"
+	"netbox/netemu/netlink/netnstest"
 	"netbox/netemu/stack"
 	"netbox/trap"
 )
@@ -199,6 +200,7 @@ var optionsUnlike = map[string]string{
 // TestOptionsAsLinux sets and gets every row on every kind of socket. What does
 // not say how it is partial answers as the kernel does.
 func TestOptionsAsLinux(t *testing.T) {
+	netnstest.NeedRelease(t)
 	for _, id := range optionSockets {
 		t.Run(fmt.Sprint(id.family, id.typ, id.protocol), func(t *testing.T) {
 			task := newOptionTask(t)
