@@ -129,7 +129,8 @@ var Programs = []Program{
 	{"family", join(
 		every(everyC, "unix_pairs"),
 		every(dynamic, "unix_path unix_abstract unix_datagram inet_is_not_unix socketpair_inet"),
-		only(Boxed, "Linux has these families", every(dynamic, "other_families")),
+		only(Ptrace, "Linux has these families; Docker's profile refuses some before netbox's filter can, with EPERM",
+			every(dynamic, "other_families")),
 		only(Boxed, "Linux has io_uring", every(dynamic, "io_uring_refused")),
 		only(Boxed, "Linux may serve i386 programs", every(dynamic, "foreign_abis_refused")),
 	)},

@@ -30,7 +30,10 @@ func run(t *testing.T, h func(e *Engine, t trap.Task, c trap.Call) trap.Verdict,
 		t.Fatal(err)
 	}
 	defer e.Close()
-	err = e.Spawn(Program{Paths: []string{"/bin/bash"}, Args: []string{"bash", "-c", script}, Env: os.Environ(), Files: []int{0, 1, 2}})
+	// Without SHLVL bash asks getpeername(2) whether rshd has started it: a
+	// trapped call that no script here means.
+	env := append(os.Environ(), "SHLVL=2")
+	err = e.Spawn(Program{Paths: []string{"/bin/bash"}, Args: []string{"bash", "-c", script}, Env: env, Files: []int{0, 1, 2}})
 	if err != nil {
 		t.Fatal(err)
 	}
