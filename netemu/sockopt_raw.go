@@ -28,16 +28,25 @@ const (
 	icmpFilter      = 1 // ICMP_FILTER (<linux/icmp.h>)
 	ipv6ChecksumRaw = 7 // IPV6_CHECKSUM (<linux/in6.h>), also on level SOL_RAW
 
+	icmpv6Checksum = 2 // where the checksum of ICMPv6 is (RFC 4443 section 2.1), in bytes
+
 	sizeofICMP6Filter = 32 // struct icmp6_filter (<linux/icmpv6.h>), in bytes
 )
 
-// checksumOffset is IPV6_CHECKSUM: where the checksum is, -1 for none. ICMPv6 sockets
-// have it anyway (do_rawv6_setsockopt).
+// checksumOffset is IPV6_CHECKSUM: where the checksum is, -1 for none. Netstack
+// sums ICMPv6 where its checksum is, and nowhere else; programs ask for that on
+// level SOL_RAW, where Linux lets it be moved (do_rawv6_setsockopt).
 var checksumOffset = option{
-	name: "IPV6_CHECKSUM",
+	name: "IPV6_CHECKSUM", partial: "that of ICMPv6 cannot be moved",
 	setInt: func(s socket, v int32) unix.Errno {
 		if v > 0 && v%2 != 0 {
 			return unix.EINVAL
+		}
+		if s.id().protocol == unix.IPPROTO_ICMPV6 {
+			if v != icmpv6Checksum {
+				return unix.EINVAL
+			}
+			return 0
 		}
 		return setNumber(s, stack.IPv6Checksum, max(v, -1))
 	},

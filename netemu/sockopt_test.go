@@ -193,7 +193,6 @@ var optionsUnlike = map[string]string{
 	"SO_BINDTODEVICE":   "the sandbox's own interfaces",
 	"SO_BINDTOIFINDEX":  "an interface that is not there is told at once",
 	"SO_PEEK_OFF":       "raw sockets have it too",
-	"IPV6_CHECKSUM":     "netstack itself does the sums of ICMPv6",
 	"TCP_CC_INFO":       "depends on the host's algorithm",
 }
 
@@ -314,5 +313,29 @@ func TestFaults(t *testing.T) {
 		if _, errno := task.do(t, row.nr, row.args...); errno != row.want {
 			t.Errorf("%s: %v, want %v", row.name, errno, row.want)
 		}
+	}
+}
+
+// TestChecksumOfICMPv6: ping(8) asks for the checksum where it is anyway.
+func TestChecksumOfICMPv6(t *testing.T) {
+	task := newOptionTask(t)
+	fd, errno := task.do(t, unix.SYS_SOCKET, unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_ICMPV6)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	defer unix.Close(int(fd))
+	s := emulated{task, fd}
+	k := optionKey{unix.SOL_RAW, ipv6ChecksumRaw}
+	if errno := s.set(t, k, abi.IntBytes(icmpv6Checksum)); errno != 0 {
+		t.Errorf("set: %v", errno)
+	}
+	if v, errno := s.get(t, k, 4); errno != 0 || string(v) != string(abi.IntBytes(icmpv6Checksum)) {
+		t.Errorf("get: %v, %v", v, errno)
+	}
+	if errno := s.set(t, k, abi.IntBytes(4)); errno != unix.EINVAL {
+		t.Errorf("moved: %v", errno)
+	}
+	if errno := s.set(t, optionKey{unix.SOL_IPV6, unix.IPV6_CHECKSUM}, abi.IntBytes(icmpv6Checksum)); errno != unix.EINVAL {
+		t.Errorf("on SOL_IPV6: %v", errno)
 	}
 }
