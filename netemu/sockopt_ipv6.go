@@ -32,6 +32,7 @@ var ipv6Options = map[int32]option{
 	unix.MCAST_JOIN_GROUP:     membership("MCAST_JOIN_GROUP", abi.SizeofGroupReq, abi.ParseGroupReq, join),
 	unix.MCAST_LEAVE_GROUP:    membership("MCAST_LEAVE_GROUP", abi.SizeofGroupReq, abi.ParseGroupReq, leave),
 
+	unix.IPV6_PKTINFO:          {name: "IPV6_PKTINFO", least: abi.SizeofIn6Pktinfo, size: abi.SizeofIn6Pktinfo, set: setStickyInfo, partial: "the interface only, for what is received too"},
 	unix.IPV6_RECVPATHMTU:      rememberedFlag("IPV6_RECVPATHMTU", "the path's MTU is the link's", 0),
 	unix.IPV6_RECVHOPOPTS:      rememberedFlag("IPV6_RECVHOPOPTS", "extension headers are not passed on", 0),
 	unix.IPV6_RECVRTHDR:        rememberedFlag("IPV6_RECVRTHDR", "extension headers are not passed on", 0),
@@ -114,6 +115,29 @@ func checksumAllowed(s socket) unix.Errno {
 		return unix.EINVAL
 	}
 	return onRaw6(s)
+}
+
+// setStickyInfo is IPV6_PKTINFO for every datagram that is sent (RFC 3542
+// section 6): its interface is the one that the socket is bound to; a source
+// address is the business of bind(2), and EADDRNOTAVAIL.
+func setStickyInfo(s socket, value []byte) unix.Errno {
+	info, errno := abi.ParseIn6Pktinfo(value)
+	switch {
+	case errno != 0:
+		return errno
+	case info.NIC != 0 && !hasInterface(s, info.NIC):
+		return unix.EINVAL
+	case !info.Addr.IsUnspecified():
+		return unix.EADDRNOTAVAIL
+	}
+	if s.memo().get("IPV6_PKTINFO", 0) == int64(info.NIC) {
+		return 0
+	}
+	errno = setNumber(s, stack.BindToDevice, info.NIC)
+	if errno == 0 {
+		s.memo().put("IPV6_PKTINFO", int64(info.NIC))
+	}
+	return errno
 }
 
 // setExtension is an extension header to send with every packet: none, or
