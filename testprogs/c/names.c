@@ -48,6 +48,26 @@ static void after_peer_is_gone(const char *name)
 	CHECK(local_port(p.client) != 0);
 }
 
+// A connection that both ends have shut is an inet socket until it is closed,
+// for this descriptor and every copy of it.
+static void identity_stays(const char *name)
+{
+	(void)name;
+	struct pair p = tcp_pair(AF_INET);
+	int copy = OK(dup(p.client));
+	char c;
+	OK(shutdown(p.server, SHUT_WR));
+	OK(shutdown(p.client, SHUT_WR));
+	EQ(read(p.client, &c, 1), 0);
+	EQ(poll_one(p.client, POLLHUP, 5000) & POLLHUP, POLLHUP);
+	OK(close(p.client));
+	EQ(get_int(copy, SOL_SOCKET, SO_DOMAIN), AF_INET);
+	EQ(get_int(copy, SOL_SOCKET, SO_ERROR), 0);
+	EQ(local_address(copy).any.sa_family, AF_INET);
+	OK(set_int(copy, IPPROTO_TCP, TCP_NODELAY, 1));
+	EQ(get_int(copy, IPPROTO_TCP, TCP_NODELAY), 1);
+}
+
 static void udp_connect_names(const char *name)
 {
 	(void)name;
@@ -214,6 +234,7 @@ static const struct test_case cases[] = {
 	{ "before_and_after_bind", before_and_after_bind },
 	{ "after_connect", after_connect },
 	{ "after_peer_is_gone", after_peer_is_gone },
+	{ "identity_stays", identity_stays },
 	{ "udp_connect", udp_connect_names },
 	{ "udp_send_binds", udp_send_binds },
 	{ "short_buffers", short_buffers },
