@@ -48,6 +48,10 @@ func (l *lingering) pruneLocked() {
 	l.eps = kept
 }
 
+// tcpFinWait2 is TCP_FIN_WAIT2 (tcp_states.h): all is acknowledged, the peer
+// has not closed.
+const tcpFinWait2 = 5
+
 // sending says whether a closed socket in this state has unacknowledged bytes
 // or FIN (tcp_states.h: ESTABLISHED, FIN_WAIT1, CLOSE_WAIT, LAST_ACK, CLOSING).
 func sending(state uint8) bool {

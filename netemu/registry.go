@@ -52,7 +52,7 @@ type identity struct {
 // maxTombstones bounds how many ended connections are remembered whose
 // surrogates may still be open: enough for getsockname(2) and SO_ERROR after
 // the end on every descriptor of a busy server, at some 500 bytes each.
-const maxTombstones = 8192
+const maxTombstones = 1024
 
 // sweepEvery is the number of datagram sockets made after which the dead ones
 // are looked for at once.

@@ -190,10 +190,20 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 		s.endLocked(0, true)
 		return trap.Done(0)
 	case connected:
+	case over:
+		// Shut down already; Linux says so only when the peer has closed too.
+		if state := s.ep.TCPState(); sending(state) || state == tcpFinWait2 {
+			return trap.Done(0)
+		}
+		return trap.Fail(unix.ENOTCONN)
 	default:
 		return trap.Fail(unix.ENOTCONN)
 	}
 	if how != unix.SHUT_WR {
+		if s.readOver = true; s.writeOver {
+			s.endLocked(0, false)
+			return trap.Done(0)
+		}
 		s.sur.CloseWrite()
 	}
 	if how == unix.SHUT_RD {

@@ -35,6 +35,9 @@ type Stream struct {
 	// partial says that the head of the queue was cut off by a read: what is
 	// left of it may be the end of an skb of any size.
 	partial bool
+	// endSent says that CloseWrite was called. S then hangs up as soon as T's
+	// write half is shut as well, which is no close.
+	endSent bool
 }
 
 // ErrReset ends [Stream.Next] when T was closed with unread data.
@@ -155,7 +158,9 @@ func (s *Stream) take(fd int, buf []byte) (data []byte, done bool, err error) {
 		if e, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); e != 0 {
 			return nil, true, ErrReset
 		}
-		return nil, true, ErrHangup
+		if !s.endSent {
+			return nil, true, ErrHangup
+		}
 	}
 	if revents&unix.POLLRDHUP != 0 {
 		return nil, true, io.EOF
@@ -239,7 +244,12 @@ func (s *Stream) SendFile(file int) (err error) {
 
 // CloseWrite lets T read an end of file after what is queued.
 func (s *Stream) CloseWrite() {
-	s.control(func(fd int) { unix.Shutdown(fd, unix.SHUT_WR) })
+	s.control(func(fd int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.endSent = true
+		unix.Shutdown(fd, unix.SHUT_WR)
+	})
 }
 
 // Close ends the surrogate in order: T reads what is queued, then an end of
