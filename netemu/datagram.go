@@ -2,6 +2,7 @@ package netemu
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,6 +53,9 @@ type datagram struct {
 	done        chan struct{}
 	unsubscribe func()
 
+	// caller is the task that last made a trapped call on the socket.
+	caller atomic.Int32
+
 	// pulling and sending serialise the ways from and to the transport.
 	pulling, sending sync.Mutex
 
@@ -60,6 +64,8 @@ type datagram struct {
 	soError unix.Errno
 	raised  bool
 	raiser  *time.Timer
+	// busyLooks counts how often raiser has found the task running.
+	busyLooks int
 	// errors is the error queue (IP_RECVERR), the oldest first.
 	errors         []queuedError
 	readShut       bool
@@ -120,12 +126,12 @@ func (e *Emulator) startDatagram(id identity, flags int, tr transport) (*datagra
 	return d, pair.T, 0
 }
 
-func (d *datagram) connect(_ trap.Task, _ int32, raw []byte) trap.Verdict {
+func (d *datagram) connect(t trap.Task, _ int32, raw []byte) trap.Verdict {
 	sa, errno := remoteAddress(d.idn.family, raw)
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	d.flush()
+	d.calledBy(t)
 	if sa.Family == unix.AF_UNSPEC {
 		return trap.Fail(d.tr.disconnect())
 	}
@@ -176,6 +182,12 @@ func (d *datagram) flush() {
 		}
 		d.sendNow((*buf)[:n])
 	}
+}
+
+// calledBy begins a trapped call of t: what t has sent natively goes first.
+func (d *datagram) calledBy(t trap.Task) {
+	d.caller.Store(int32(t.TID()))
+	d.flush()
 }
 
 // sendNow sends to the connected peer. A failure is the socket's pending error:

@@ -1,6 +1,9 @@
 package netemu
 
 import (
+	"bytes"
+	"os"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,11 +25,20 @@ type queuedError struct {
 
 func queuedNow(q stack.QueuedError) queuedError { return queuedError{q, time.Now()} }
 
-// errorQuiet is how long a socket must not have sent before an entry of its
-// error queue shows as POLLERR. The surrogate's error would fail the next native
-// send(2), which Linux lets pass on raw sockets: tools that read the queue
-// (traceroute, mtr) send in bursts, with gaps well below this, and then poll.
-const errorQuiet = time.Millisecond
+// An entry of the error queue shows as POLLERR when the task sleeps, not while it
+// runs: the surrogate's error would fail the next native send(2), which Linux
+// lets pass on raw sockets, and tools that read the queue (traceroute, mtr) send
+// in bursts and then poll.
+const (
+	// errorQuiet is when the task is first looked at: soon, since traceroute waits
+	// only three round trips for the other probes of a hop.
+	errorQuiet = 50 * time.Microsecond
+	// maxErrorQuiet is what the time between two looks grows to.
+	maxErrorQuiet = time.Millisecond
+	// maxBusyLooks bounds the looks: a task that never sleeps is told after about
+	// 100 ms.
+	maxBusyLooks = 100
+)
 
 // fail makes errno the socket's pending error and shows it on the surrogate.
 func (d *datagram) fail(errno unix.Errno) {
@@ -53,13 +65,36 @@ func (d *datagram) raiseSoonLocked() {
 		d.raiser.Reset(errorQuiet)
 		return
 	}
-	d.raiser = time.AfterFunc(errorQuiet, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if len(d.errors) > 0 && !d.raised {
-			d.raiseLocked()
-		}
-	})
+	d.raiser = time.AfterFunc(errorQuiet, d.raiseQuietly)
+}
+
+// raiseQuietly raises if the task sleeps, as in poll(2); one that runs may be in
+// its burst, however long it was preempted.
+func (d *datagram) raiseQuietly() {
+	busy := running(int(d.caller.Load()))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case len(d.errors) == 0 || d.raised || d.closed:
+		d.busyLooks = 0
+	case busy && d.busyLooks < maxBusyLooks:
+		d.busyLooks++
+		d.raiser.Reset(min(errorQuiet<<min(d.busyLooks, 5), maxErrorQuiet))
+	default:
+		d.busyLooks = 0
+		d.raiseLocked()
+	}
+}
+
+// running says whether a task is on a CPU, waits for one, or is held in a stop
+// of ours (proc_pid_stat(5), state).
+func running(tid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/stat")
+	if err != nil {
+		return false
+	}
+	_, rest, ok := bytes.Cut(stat, []byte(") "))
+	return ok && len(rest) > 0 && bytes.IndexByte([]byte("RDt"), rest[0]) >= 0
 }
 
 // sent notes that the task has sent something.

@@ -38,7 +38,7 @@ type delivered struct {
 
 // receive is recvfrom(2) with an address, recvmsg(2) and recvmmsg(2).
 func (d *datagram) receive(t trap.Task, c trap.Call) trap.Verdict {
-	d.flush()
+	d.calledBy(t)
 	switch c.NR {
 	case unix.SYS_RECVMSG:
 		done := func(_ trap.Task, n int64) trap.Verdict { return trap.Done(n) }

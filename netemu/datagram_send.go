@@ -14,7 +14,7 @@ import (
 
 // send is sendto(2) with an address, sendmsg(2) and sendmmsg(2).
 func (d *datagram) send(t trap.Task, c trap.Call) trap.Verdict {
-	d.flush()
+	d.calledBy(t)
 	switch c.NR {
 	case unix.SYS_SENDMSG:
 		n, errno := d.sendMsg(t, c.Pointer(1), c.Int32(2))

@@ -69,7 +69,7 @@ func (e *Emulator) setsockopt(t trap.Task, c trap.Call) trap.Verdict {
 		e.ledger.count(t, "socket option", k)
 	}
 	if d, ok := s.(*datagram); ok {
-		d.flush()
+		d.calledBy(t)
 	}
 	if row.native {
 		return setNative(s, k, row, a)
