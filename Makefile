@@ -47,7 +47,8 @@ fuzz:
 	scripts/fuzz
 
 bench: deps build
-	go run ./test/bench -o docs/bench.md
+	go build -o build/bench ./test/bench
+	scripts/contained build/bench -o docs/bench.md
 
 lint:
 	scripts/lint

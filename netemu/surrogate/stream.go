@@ -20,6 +20,12 @@ const (
 	maxFillerChunks = 64
 )
 
+// towardsTask is the send buffer that S asks for, in bytes; the kernel grants
+// what net.core.wmem_max allows. With the default of 212992 a bulk download
+// wakes the task for each few segments: 6.9 Gbit/s, and 7.9 with this (medians of
+// five, 2 cores, idle; native 15).
+const towardsTask = 1 << 20
+
 // Stream is the supervisor's end of a stream surrogate.
 //
 //	connecting → open (Open) → [write half closed (CloseWrite)] → closed (Close, Reset)
@@ -67,6 +73,8 @@ func newStream(nonblock bool, prepare func(t int) (int, error)) (*Stream, Pair, 
 	if err != nil {
 		return nil, Pair{}, err
 	}
+	// What the kernel does not grant is not missed but for speed.
+	_ = unix.SetsockoptInt(p.S, unix.SOL_SOCKET, unix.SO_SNDBUF, towardsTask)
 	s := &Stream{f: os.NewFile(uintptr(p.S), "surrogate")}
 	if s.ghost, err = prepare(p.T); err == nil {
 		s.rc, err = s.f.SyscallConn()
