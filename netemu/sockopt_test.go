@@ -51,8 +51,12 @@ func TestOptionsAsLinux(t *testing.T) {
 
 func compareOption(t *testing.T, task *optionTask, id identity, k optionKey, row option) {
 	fd, err := unix.Socket(id.family, id.typ|unix.SOCK_CLOEXEC, id.protocol)
-	if err != nil {
-		t.Skipf("socket: %v", err)
+	switch err {
+	case nil:
+	case unix.EPERM, unix.EACCES:
+		t.Skipf("Linux gives this user no such socket: %v", err)
+	default:
+		t.Fatalf("socket: %v", err)
 	}
 	defer unix.Close(fd)
 	ours, errno := task.do(t, unix.SYS_SOCKET, uint64(id.family), uint64(id.typ), uint64(id.protocol))

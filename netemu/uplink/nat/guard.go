@@ -26,7 +26,7 @@ const (
 // fails closed: what it does not know how to reach outside, it does not
 // permit. A packet policy will stand behind it, never before it.
 //
-// The host's own addresses other than loopback are permitted for now: a
+// The host's own addresses other than loopback are permitted (docs/limits.md): a
 // server of the host that listens on all addresses is reachable through them.
 type guard struct {
 	hostLoopback bool // 10.0.2.2 and fd00:2::2 stand for 127.0.0.1 and ::1
