@@ -30,9 +30,10 @@ func run(t *testing.T, h func(e *Engine, t trap.Task, c trap.Call) trap.Verdict,
 		t.Fatal(err)
 	}
 	defer e.Close()
-	// Without SHLVL bash asks getpeername(2) whether rshd has started it: a
-	// trapped call that no script here means.
-	env := append(os.Environ(), "SHLVL=2")
+	// Trapped calls that no script here means: without SHLVL bash asks
+	// getpeername(2) whether rshd has started it, without HOME or SHELL it looks
+	// its user up and connects to nscd.
+	env := []string{"PATH=/usr/bin:/bin", "HOME=/", "SHELL=/bin/bash", "SHLVL=2"}
 	err = e.Spawn(Program{Paths: []string{"/bin/bash"}, Args: []string{"bash", "-c", script}, Env: env, Files: []int{0, 1, 2}})
 	if err != nil {
 		t.Fatal(err)
