@@ -25,8 +25,14 @@ func Main(m *testing.M, atExit ...func()) {
 	if os.Getenv(holdVariable) != "" {
 		hold()
 	}
+	// Debian's ordinary users have no sbin folders on their PATH; sysctl and
+	// setcap are there.
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	if os.Geteuid() != 0 && os.Getenv(userVariable) == "" && userNamespaces() {
 		os.Exit(runInUserNamespace())
+	}
+	if InUserNamespace() {
+		loopbackUp()
 	}
 	code := m.Run()
 	for _, f := range atExit {
@@ -67,6 +73,16 @@ func userNamespaceAttributes() *syscall.SysProcAttr {
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+}
+
+// loopbackUp gives tests that stay outside of every world a loopback: that of
+// a fresh network namespace is down.
+func loopbackUp() {
+	out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "netbox: the user namespace's loopback: %v: %s\n", err, out)
+		os.Exit(1)
 	}
 }
 

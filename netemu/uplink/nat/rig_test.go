@@ -2,11 +2,9 @@ package nat
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"runtime"
 	"testing"
 	"time"
@@ -18,16 +16,7 @@ import (
 	"netbox/test/world"
 )
 
-func TestMain(m *testing.M) {
-	if world.InUserNamespace() {
-		// Its network namespace is a new one, whose loopback is down.
-		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "netbox: loopback of the user namespace: %v: %s", err, out)
-			os.Exit(1)
-		}
-	}
-	world.Main(m)
-}
+func TestMain(m *testing.M) { world.Main(m) }
 
 // patience is how long a test waits for what should come at once.
 const patience = 20 * time.Second
