@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"netbox/test/bed"
 )
 
 // The world of the tests that send: three network namespaces in a row.
@@ -105,14 +107,11 @@ func TestMain(m *testing.M) {
 }
 
 func makeFixture() error {
-	folder, err := os.MkdirTemp("", "netbox-icmp-test-")
+	folder, err := bed.PublicDir("netbox-icmp-test-", 0o755)
 	if err != nil {
 		return err
 	}
 	fixture.folder = folder
-	if err := os.Chmod(folder, 0o755); err != nil {
-		return err
-	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
