@@ -221,8 +221,9 @@ func (e *Endpoint) writeOptions(to *Addr, c *SendControl) (tcpip.WriteOptions, n
 }
 
 // checkSize says whether n bytes to dst fit: EMSGSIZE above the protocol's
-// limit, and, as ip(7) says of IP_PMTUDISC_DO and IP_PMTUDISC_PROBE, above the
-// interface's MTU; the error queue then tells the MTU.
+// limit, and, where IP_MTU_DISCOVER keeps the host from fragmenting, above the
+// MTU; the error queue then tells it. Only IP_PMTUDISC_DO looks at the path's,
+// the others at the interface's (ip_sk_use_pmtu).
 func (e *Endpoint) checkSize(n int, dst netip.Addr) unix.Errno {
 	v4 := dst.Unmap().Is4()
 	headers := header.IPv6MinimumSize
@@ -238,10 +239,13 @@ func (e *Endpoint) checkSize(n int, dst netip.Addr) unix.Errno {
 	e.mu.Lock()
 	disc := e.mtuDisc
 	e.mu.Unlock()
-	if disc != unix.IP_PMTUDISC_DO && disc != unix.IP_PMTUDISC_PROBE || !dst.IsValid() {
+	if mayFragment(disc) || !dst.IsValid() {
 		return 0
 	}
 	mtu := e.s.mtuTowards(dst)
+	if disc == unix.IP_PMTUDISC_DO {
+		mtu = e.s.PathMTU(dst)
+	}
 	if mtu == 0 || n+headers <= mtu {
 		return 0
 	}
