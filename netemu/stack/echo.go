@@ -84,7 +84,7 @@ func (s *Stack) EchoReply(e Echo, ttl uint8) {
 		h.SetIdent(e.ID)
 		h.SetSequence(e.Seq)
 	}
-	s.sendICMP(e.Dst, e.Src, msg, ttl)
+	s.sendICMP(e.Dst, e.Src, msg, ttl, 0)
 }
 
 // EchoError sends an ICMP error about e.

@@ -128,6 +128,9 @@ func (e *Endpoint) Bind(a Addr) unix.Errno {
 	fa := e.family.full(a)
 	if e.kind == kindRaw {
 		fa.Port = 0
+		if local, en := e.Local(); en == 0 && local.Addr() == a.Addr() && !local.Addr().IsUnspecified() {
+			return 0 // a raw socket may be bound again, raw_bind; netstack's only to the same
+		}
 	}
 	if a.Addr().Is4In6() {
 		if e.ep.SocketOptions().GetV6Only() {

@@ -65,10 +65,14 @@ func (t *icmpTap) HandlePacket(pkt *stack.PacketBuffer) {
 	var hard, known bool
 	if ip := pkt.NetworkHeader().Slice(); v4 {
 		e.Control.TTL = int(header.IPv4(ip).TTL())
+		tos, _ := header.IPv4(ip).TOS()
+		e.Control.TOS = int(tos)
 		hard, known = e.convert4(msg)
 	} else {
 		e.Origin = unix.SO_EE_ORIGIN_ICMP6
 		e.Control.HopLimit = int(header.IPv6(ip).HopLimit())
+		tc, _ := header.IPv6(ip).TOS()
+		e.Control.TClass = int(tc)
 		hard, known = e.convert6(msg)
 	}
 	if !known {

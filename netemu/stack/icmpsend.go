@@ -45,7 +45,9 @@ type ICMPError struct {
 	// Info is the second word: for "fragmentation needed" and "packet too
 	// big" the next hop's MTU, for "parameter problem" the pointer.
 	Info uint32
-	TTL  uint8 // with which it reaches the sandbox; 0: the default
+	// TTL and TOS are those with which it reaches the sandbox; a TTL of 0 is
+	// the default one.
+	TTL, TOS uint8
 }
 
 // sendUnreachable reports quoted, a packet from src to dst. The destination
@@ -83,12 +85,12 @@ func (s *Stack) SendError(to netip.Addr, e ICMPError, quoted []byte) {
 	if e.TTL == 0 {
 		e.TTL = defaultTTL
 	}
-	s.sendICMP(e.From, to, msg, e.TTL)
+	s.sendICMP(e.From, to, msg, e.TTL, e.TOS)
 }
 
 // sendICMP fills in msg's checksum and sends it. Failing to is like losing it on
 // the way; the link counts its drops.
-func (s *Stack) sendICMP(from, to netip.Addr, msg []byte, ttl uint8) {
+func (s *Stack) sendICMP(from, to netip.Addr, msg []byte, ttl, tos uint8) {
 	if !from.IsValid() || from.Is4() != to.Is4() {
 		return
 	}
@@ -110,5 +112,5 @@ func (s *Stack) sendICMP(from, to netip.Addr, msg []byte, ttl uint8) {
 	})
 	defer pkt.DecRef()
 	pkt.TransportProtocolNumber = proto
-	_ = r.WritePacket(stack.NetworkHeaderParams{Protocol: proto, TTL: ttl}, pkt)
+	_ = r.WritePacket(stack.NetworkHeaderParams{Protocol: proto, TTL: ttl, TOS: tos}, pkt)
 }

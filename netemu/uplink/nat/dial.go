@@ -67,9 +67,9 @@ func (d *dial) prepare(fd int) error {
 	}
 	options := append(wayOptions(d.dst.Addr(), w), recvErr(d.dst.Addr(), 1))
 	if d.dst.Addr().Is4() {
-		options = append(options, sockopt{unix.SOL_IP, unix.IP_RECVTTL, 1})
+		options = append(options, recvWay4...)
 	} else {
-		options = append(options, sockopt{unix.SOL_IPV6, unix.IPV6_RECVHOPLIMIT, 1})
+		options = append(options, recvWay6...)
 	}
 	if err := setOptions(fd, options); err != nil {
 		return err

@@ -31,7 +31,8 @@ func (m *message) readError(fd uintptr, b []byte) (e hostError, size int, ok boo
 			e.read(data)
 		}
 	})
-	e.icmp.TTL = m.way().TTL
+	w := m.way()
+	e.icmp.TTL, e.icmp.TOS = w.TTL, w.TOS
 	return e, size, true
 }
 

@@ -29,6 +29,12 @@ func recvErr(dst netip.Addr, on int) sockopt {
 	return sockopt{unix.SOL_IPV6, unix.IPV6_RECVERR, on}
 }
 
+// recvWay4 and recvWay6 make the kernel tell TTL and TOS of what comes in.
+var (
+	recvWay4 = []sockopt{{unix.SOL_IP, unix.IP_RECVTTL, 1}, {unix.SOL_IP, unix.IP_RECVTOS, 1}}
+	recvWay6 = []sockopt{{unix.SOL_IPV6, unix.IPV6_RECVHOPLIMIT, 1}, {unix.SOL_IPV6, unix.IPV6_RECVTCLASS, 1}}
+)
+
 // wayOptions make a host socket towards dst ask the same of the way as a packet
 // of the sandbox does. IP_PMTUDISC_PROBE sets DF and disregards what the host
 // knows of the path, so that each packet is answered by the router that cannot
@@ -60,11 +66,12 @@ func wayOptions(dst netip.Addr, w stack.Way) []sockopt {
 // pathMTU is what the host knows of the path to dst, in bytes; 0: nothing. No
 // packet is sent: connect(2) of UDP looks up the route.
 func pathMTU(dst netip.Addr) uint32 {
-	domain, option := unix.AF_INET, sockopt{level: unix.SOL_IP, name: unix.IP_MTU}
-	var sa unix.Sockaddr = &unix.SockaddrInet4{Port: 9, Addr: dst.Unmap().As4()}
-	if dst.Is6() {
-		domain, option = unix.AF_INET6, sockopt{level: unix.SOL_IPV6, name: unix.IPV6_MTU}
-		sa = &unix.SockaddrInet6{Port: 9, Addr: dst.As16()}
+	const discard = 9 // any port
+	domain, option := unix.AF_INET6, sockopt{level: unix.SOL_IPV6, name: unix.IPV6_MTU}
+	var sa unix.Sockaddr = &unix.SockaddrInet6{Port: discard, Addr: dst.As16()}
+	if dst.Is4() {
+		domain, option = unix.AF_INET, sockopt{level: unix.SOL_IP, name: unix.IP_MTU}
+		sa = &unix.SockaddrInet4{Port: discard, Addr: dst.As4()}
 	}
 	fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -162,9 +162,9 @@ func (n *NAT) goneUDP(src, dst netip.AddrPort) {
 func dialUDP(dst netip.AddrPort) (*net.UDPConn, syscall.RawConn, error) {
 	options := []sockopt{{unix.SOL_SOCKET, unix.SO_BROADCAST, 0}, recvErr(dst.Addr(), 1)}
 	if dst.Addr().Is4() {
-		options = append(options, sockopt{unix.SOL_IP, unix.IP_RECVTTL, 1}, sockopt{unix.SOL_IP, unix.IP_RECVTOS, 1})
+		options = append(options, recvWay4...)
 	} else {
-		options = append(options, sockopt{unix.SOL_IPV6, unix.IPV6_RECVHOPLIMIT, 1}, sockopt{unix.SOL_IPV6, unix.IPV6_RECVTCLASS, 1})
+		options = append(options, recvWay6...)
 	}
 	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
