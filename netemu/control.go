@@ -14,6 +14,7 @@ type wanted struct {
 	credentials                      bool  // of netlink: always the kernel's
 	ttl, tos, pktInfo                bool
 	hopLimit, trafficClass, pktInfo6 bool
+	hopLimit2292, pktInfo2292        bool // RFC 2292's, with other numbers
 }
 
 // messages are the control messages that go with a datagram, in the order in
@@ -46,5 +47,9 @@ func (w wanted) messages(family int, a arrival) []abi.Cmsg {
 	})
 	add(v6 && w.hopLimit && c.HopLimit >= 0, unix.SOL_IPV6, unix.IPV6_HOPLIMIT, func() []byte { return abi.IntBytes(int32(c.HopLimit)) })
 	add(v6 && w.trafficClass && c.TClass >= 0, unix.SOL_IPV6, unix.IPV6_TCLASS, func() []byte { return abi.IntBytes(int32(c.TClass)) })
+	add(v6 && w.pktInfo2292 && c.PktInfo != nil, unix.SOL_IPV6, unix.IPV6_2292PKTINFO, func() []byte {
+		return abi.In6Pktinfo{NIC: c.PktInfo.NIC, Addr: c.PktInfo.Dst}.Bytes()
+	})
+	add(v6 && w.hopLimit2292 && c.HopLimit >= 0, unix.SOL_IPV6, unix.IPV6_2292HOPLIMIT, func() []byte { return abi.IntBytes(int32(c.HopLimit)) })
 	return out
 }

@@ -189,11 +189,20 @@ func (d *datagram) receiveError(t trap.Task, fd int32, r recvRequest) trap.Verdi
 	return clear.Verdict()
 }
 
-// errorMessages are the control messages for q: the time stamp if wanted, and
-// IP_RECVERR or IPV6_RECVERR.
+// errorMessages are the control messages for q: what is wanted of the ICMP
+// packet's time and IP header, and IP_RECVERR or IPV6_RECVERR. Errors of this
+// host have no such packet.
 func (d *datagram) errorMessages(q queuedError) []abi.Cmsg {
-	stamp := wanted{timestamp: d.want.timestamp, timestampNS: d.want.timestampNS}
-	out := stamp.messages(d.idn.family, arrival{control: stack.Control{Timestamp: q.at}})
+	d.mu.Lock()
+	w := d.want
+	d.mu.Unlock()
+	c := q.Control
+	c.Timestamp = q.at
+	if q.Origin == unix.SO_EE_ORIGIN_LOCAL {
+		c.TTL, c.TOS, c.HopLimit, c.TClass, c.PktInfo = -1, -1, -1, -1, nil
+	}
+	w.timestamping = 0 // that is of what is received only
+	out := w.messages(d.idn.family, arrival{control: c})
 	e := abi.SockExtendedErr{
 		Errno: uint32(q.Errno), Origin: q.Origin, Type: q.Type, Code: q.Code, Info: q.Info,
 	}

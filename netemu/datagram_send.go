@@ -34,13 +34,23 @@ func (d *datagram) send(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(errno)
 	}
 	if c.Args[2] > surrogate.MaxDatagram {
-		return trap.Fail(unix.EMSGSIZE)
+		return trap.Fail(d.tooLong(to))
 	}
 	p := make([]byte, c.Args[2])
 	if errno := t.ReadMemory(c.Pointer(1), p); len(p) > 0 && errno != 0 {
 		return trap.Fail(errno)
 	}
 	return doneOr(int64(len(p)), d.transmit(p, to, nil, c.Int32(3)))
+}
+
+// tooLong is the errno of a datagram that no IP packet has room for, which the
+// transport may have more to tell of.
+func (d *datagram) tooLong(to *abi.Sockaddr) unix.Errno {
+	errno := d.transmit(make([]byte, surrogate.MaxDatagram+1), to, nil, 0)
+	if errno == 0 {
+		return unix.EMSGSIZE
+	}
+	return errno
 }
 
 // checkDestination is EDESTADDRREQ for a datagram without one, which Linux says

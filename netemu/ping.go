@@ -143,6 +143,9 @@ func (p *ping) send(b []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno
 		dst = &a
 	}
 	_, errno = p.ep.Send(m, dst, c)
+	if errno == unix.EMSGSIZE {
+		p.tooBig(len(m), to)
+	}
 	return errno
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"netbox/abi"
 	"netbox/netemu/stack"
 )
 
@@ -101,17 +102,18 @@ func (p *ping) takeICMPError(m []byte, d stack.Datagram) unix.Errno {
 		return unix.EINTR
 	}
 	if len(p.queue) < maxQueuedErrors {
-		p.queue = append(p.queue, p.queued(means.errno, m, d.From, dst, request))
+		p.queue = append(p.queue, p.queued(means.errno, m, d, dst, request))
 	}
 	return unix.EINTR
 }
 
-func (p *ping) queued(errno unix.Errno, m []byte, from stack.Addr, dst netip.Addr, request []byte) stack.QueuedError {
+func (p *ping) queued(errno unix.Errno, m []byte, d stack.Datagram, dst netip.Addr, request []byte) stack.QueuedError {
 	q := stack.QueuedError{
 		Errno: errno, Origin: unix.SO_EE_ORIGIN_ICMP, Type: m[0], Code: m[1],
 		Payload:  append([]byte(nil), request...),
+		Control:  d.Control,
 		Dst:      stack.Addr{AddrPort: netip.AddrPortFrom(dst, 0)},
-		Offender: stack.Addr{AddrPort: netip.AddrPortFrom(from.Addr(), 0), NIC: from.NIC},
+		Offender: stack.Addr{AddrPort: netip.AddrPortFrom(d.From.Addr(), 0), NIC: d.From.NIC},
 	}
 	if p.family == unix.AF_INET6 {
 		q.Origin = unix.SO_EE_ORIGIN_ICMP6
@@ -122,6 +124,25 @@ func (p *ping) queued(errno unix.Errno, m []byte, from stack.Addr, dst netip.Add
 		q.Info = uint32(binary.BigEndian.Uint16(m[6:]))
 	}
 	return q
+}
+
+// tooBig queues the error of this host for a request of n bytes that is longer
+// than IP_MTU_DISCOVER allows (ip_local_error); to is nil for the peer.
+func (p *ping) tooBig(n int, to *abi.Sockaddr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	dst := p.remote
+	if to != nil {
+		dst = to.Addr.Addr().Unmap()
+	}
+	mtu := p.ep.TooBig(n, dst)
+	if !p.recvErr || mtu == 0 || len(p.queue) >= maxQueuedErrors {
+		return
+	}
+	p.queue = append(p.queue, stack.QueuedError{
+		Errno: unix.EMSGSIZE, Origin: unix.SO_EE_ORIGIN_LOCAL, Info: uint32(mtu),
+		Dst: stack.Addr{AddrPort: netip.AddrPortFrom(dst, 0)},
+	})
 }
 
 // setRecvErr is IP_RECVERR and IPV6_RECVERR.

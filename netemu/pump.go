@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -45,6 +46,11 @@ func (s *stream) outbound() {
 	}
 }
 
+// closeLook is how often a stream whose peer does not read is looked at for a
+// close(2) that throws away what is queued: soon to a person, seldom enough for
+// thousands of such streams.
+const closeLook = 50 * time.Millisecond
+
 // write hands data to netstack, waiting for room.
 func (s *stream) write(data []byte) {
 	ep := s.endpoint()
@@ -54,9 +60,7 @@ func (s *stream) write(data []byte) {
 		switch errno {
 		case 0:
 		case unix.EAGAIN:
-			select {
-			case <-s.writable:
-			case <-s.done:
+			if !s.awaitRoom() {
 				return
 			}
 		default:
@@ -64,6 +68,34 @@ func (s *stream) write(data []byte) {
 			return
 		}
 	}
+}
+
+// awaitRoom waits until netstack takes bytes again; false when the stream ends.
+func (s *stream) awaitRoom() bool {
+	look := time.NewTicker(closeLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-s.writable:
+			return true
+		case <-s.done:
+			return false
+		case <-look.C:
+			if s.thrownAway() {
+				s.closed(true)
+				return false
+			}
+		}
+	}
+}
+
+// thrownAway says whether the task has closed the stream in such a way that
+// nothing more is to be sent but a reset: with unread data, or with SO_LINGER
+// and no time (tcp_close).
+func (s *stream) thrownAway() bool {
+	hup, unread := s.sur.Closed()
+	on, seconds := s.endpoint().GetLinger()
+	return hup && (unread || on && seconds == 0)
 }
 
 // writeEnded passes on that the task has shut down its write half.

@@ -110,10 +110,17 @@ func receiveErrors(name string, o stack.BoolOption) option {
 	}
 }
 
-// getMTU is IP_MTU and IPV6_MTU: of the interface, for connected sockets.
+// getMTU is IP_MTU and IPV6_MTU, for connected sockets: of the path, as far as a
+// datagram's errors have told of it.
 func getMTU(s socket) (int32, unix.Errno) {
-	if _, errno := s.peer(); errno != 0 {
+	peer, errno := s.peer()
+	if errno != 0 {
 		return 0, unix.ENOTCONN
+	}
+	if s.id().typ != unix.SOCK_STREAM {
+		if mtu := s.stack().PathMTU(peer.Addr.Addr()); mtu != 0 {
+			return int32(mtu), 0
+		}
 	}
 	local, errno := s.name()
 	if errno != 0 {

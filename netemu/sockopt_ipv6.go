@@ -21,6 +21,8 @@ var ipv6Options = map[int32]option{
 	unix.IPV6_RECVPKTINFO:  want("IPV6_RECVPKTINFO", func(w *wanted) *bool { return &w.pktInfo6 }, stack.ReceivePktInfo6),
 	unix.IPV6_RECVHOPLIMIT: want("IPV6_RECVHOPLIMIT", func(w *wanted) *bool { return &w.hopLimit }, stack.ReceiveHopLimit),
 	unix.IPV6_RECVTCLASS:   want("IPV6_RECVTCLASS", func(w *wanted) *bool { return &w.trafficClass }, stack.ReceiveTClass),
+	unix.IPV6_2292PKTINFO:  want("IPV6_2292PKTINFO", func(w *wanted) *bool { return &w.pktInfo2292 }),
+	unix.IPV6_2292HOPLIMIT: want("IPV6_2292HOPLIMIT", func(w *wanted) *bool { return &w.hopLimit2292 }),
 	unix.IPV6_RECVERR:      receiveErrors("IPV6_RECVERR", stack.RecvErr6),
 
 	unix.IPV6_MULTICAST_HOPS:  only(notOnStreams(unix.ENOPROTOOPT), number("IPV6_MULTICAST_HOPS", stack.MulticastTTL, -1, 255)),

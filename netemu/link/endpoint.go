@@ -140,9 +140,10 @@ func (e *end) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 }
 
 // inbound makes the packet that the peer's stack will parse. It shares the
-// sender's views and the caller owns its one reference.
+// sender's views and has its mark, by which the stacks at the two ends may tell
+// each other what no header says. The caller owns its one reference.
 func inbound(pkt *stack.PacketBuffer) *stack.PacketBuffer {
-	in := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: pkt.ToBuffer()})
+	in := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: pkt.ToBuffer(), Mark: pkt.Mark})
 	in.NetworkProtocolNumber = pkt.NetworkProtocolNumber
 	return in
 }

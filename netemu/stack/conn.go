@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
@@ -20,6 +21,10 @@ type Conn interface {
 	CloseRead() error
 	CloseWrite() error // FIN
 	Abort()            // RST
+	// OnReset calls f, on a goroutine of its own, when the connection has
+	// broken: the peer's RST, or too many retransmissions. cancel ends that;
+	// a call may be under way then.
+	OnReset(f func()) (cancel func())
 }
 
 // conn implements Conn. Reads and writes may run side by side and with Close.
@@ -175,6 +180,23 @@ func (c *conn) Abort() {
 	c.closeOnce.Do(func() { close(c.closed) })
 	c.ep.Abort()
 	c.ep.Close()
+}
+
+// OnReset implements Conn.
+func (c *conn) OnReset(f func()) (cancel func()) {
+	var once sync.Once
+	check := func() {
+		if tcp.EndpointState(c.ep.State()) == tcp.StateError {
+			once.Do(func() { go f() })
+		}
+	}
+	// Netstack notifies with locks held, so the state is looked at from
+	// another goroutine; hang-ups are few.
+	var entry waiter.Entry
+	entry.Init(listener(func() { go check() }), waiter.EventHUp|waiter.EventErr)
+	c.wq.EventRegister(&entry)
+	check()
+	return func() { c.wq.EventUnregister(&entry) }
 }
 
 // CloseRead implements Conn.

@@ -221,32 +221,66 @@ func (e *Endpoint) writeOptions(to *Addr, c *SendControl) (tcpip.WriteOptions, n
 }
 
 // checkSize says whether n bytes to dst fit: EMSGSIZE above the protocol's
-// limit, and, as ip(7) says of IP_PMTUDISC_DO and IP_PMTUDISC_PROBE, above the
-// interface's MTU; the error queue then tells the MTU.
+// limit, and, where IP_MTU_DISCOVER keeps the host from fragmenting, above the
+// MTU; the error queue then tells it. Only IP_PMTUDISC_DO looks at the path's,
+// the others at the interface's (ip_sk_use_pmtu).
 func (e *Endpoint) checkSize(n int, dst netip.Addr) unix.Errno {
 	v4 := dst.Unmap().Is4()
-	headers := header.IPv6MinimumSize
-	if v4 {
-		headers = header.IPv4MinimumSize
-	}
 	if e.kind == kindUDP {
-		if limit := maxUDPPayload6; n > limit || v4 && n > maxUDPPayload4 {
+		if v4 && n > header.UDPMaximumSize {
+			return unix.EMSGSIZE // udp_sendmsg, before there is anything to tell
+		}
+		if n > maxUDPPayload6 || v4 && n > maxUDPPayload4 {
+			e.queueLocal(unix.EMSGSIZE, uint32(e.mtuFor(dst)), dst)
 			return unix.EMSGSIZE
 		}
-		headers += header.UDPMinimumSize
+		n += header.UDPMinimumSize
 	}
-	e.mu.Lock()
-	disc := e.mtuDisc
-	e.mu.Unlock()
-	if disc != unix.IP_PMTUDISC_DO && disc != unix.IP_PMTUDISC_PROBE || !dst.IsValid() {
-		return 0
+	if e.kind == kindRaw && e.ep.SocketOptions().GetHeaderIncluded() {
+		n -= ipHeader(v4)
 	}
-	mtu := e.s.mtuTowards(dst)
-	if mtu == 0 || n+headers <= mtu {
+	mtu := e.TooBig(n, dst)
+	if mtu == 0 {
 		return 0
 	}
 	e.queueLocal(unix.EMSGSIZE, uint32(mtu), dst)
 	return unix.EMSGSIZE
+}
+
+// TooBig is the MTU that keeps n bytes behind the IP header from being sent to
+// dst unfragmented, where IP_MTU_DISCOVER asks for that; 0 when they may leave.
+func (e *Endpoint) TooBig(n int, dst netip.Addr) int {
+	e.mu.Lock()
+	disc := e.mtuDisc
+	e.mu.Unlock()
+	if mayFragment(disc) || !dst.IsValid() {
+		return 0
+	}
+	mtu := e.mtuFor(dst)
+	if n+ipHeader(dst.Unmap().Is4()) <= mtu {
+		return 0
+	}
+	return mtu
+}
+
+// mtuFor is the MTU that counts for the socket: the path's, or the interface's
+// for those that do not trust what routers say (ip_sk_use_pmtu).
+func (e *Endpoint) mtuFor(dst netip.Addr) int {
+	e.mu.Lock()
+	disc := e.mtuDisc
+	e.mu.Unlock()
+	if disc < unix.IP_PMTUDISC_PROBE {
+		return e.s.PathMTU(dst)
+	}
+	return e.s.mtuTowards(dst)
+}
+
+// ipHeader is the size of an IP header without options.
+func ipHeader(v4 bool) int {
+	if v4 {
+		return header.IPv4MinimumSize
+	}
+	return header.IPv6MinimumSize
 }
 
 // mtuTowards is the MTU of the interface that a packet to dst leaves by; 0 when
@@ -258,8 +292,5 @@ func (s *Stack) mtuTowards(dst netip.Addr) int {
 		return 0
 	}
 	defer r.Release()
-	if dst.Is4() {
-		return int(r.MTU()) + header.IPv4MinimumSize
-	}
-	return int(r.MTU()) + header.IPv6MinimumSize
+	return int(r.MTU()) + ipHeader(dst.Is4())
 }

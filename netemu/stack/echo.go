@@ -7,14 +7,14 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-// Echo is an echo request that reached the gateway, v4 or v6 by Src.Is4(). TTL
-// and TOS are those of its IP header: nothing has decremented the TTL.
+// Echo is an echo request that reached the gateway, v4 or v6 by Src.Is4(). Its
+// Way is its IP header's: nothing has decremented the TTL.
 type Echo struct {
 	Src, Dst netip.Addr
 	ID, Seq  uint16
-	TTL, TOS uint8
-	Payload  []byte // after the 8 bytes of the ICMP header
-	Raw      []byte // the whole IP packet, reassembled, for quoting
+	Way
+	Payload []byte // after the 8 bytes of the ICMP header
+	Raw     []byte // the whole IP packet, reassembled, for quoting
 }
 
 // handleEcho makes h the handler of echo requests to addresses that the stack
@@ -57,16 +57,14 @@ func parseEcho(pkt *stack.PacketBuffer) (Echo, bool) {
 	e := Echo{
 		Src:     toAddr(n.SourceAddress()),
 		Dst:     toAddr(n.DestinationAddress()),
+		Way:     wayOf(pkt),
 		Payload: raw[hl+header.ICMPv4MinimumSize:],
 		Raw:     raw,
 	}
-	e.TOS, _ = n.TOS()
 	if v4 {
 		e.ID, e.Seq = header.ICMPv4(raw[hl:]).Ident(), header.ICMPv4(raw[hl:]).Sequence()
-		e.TTL = header.IPv4(raw).TTL()
 	} else {
 		e.ID, e.Seq = header.ICMPv6(raw[hl:]).Ident(), header.ICMPv6(raw[hl:]).Sequence()
-		e.TTL = header.IPv6(raw).HopLimit()
 	}
 	return e, true
 }
@@ -86,12 +84,8 @@ func (s *Stack) EchoReply(e Echo, ttl uint8) {
 		h.SetIdent(e.ID)
 		h.SetSequence(e.Seq)
 	}
-	s.sendICMP(e.Dst, e.Src, msg, ttl)
+	s.sendICMP(e.Dst, e.Src, msg, ttl, 0)
 }
 
-// EchoError sends an ICMP error about e from offender. info is the second word
-// of the error: for "fragmentation needed" and "packet too big" the next hop's
-// MTU, for "parameter problem" the pointer.
-func (s *Stack) EchoError(e Echo, offender netip.Addr, typ, code uint8, info uint32) {
-	s.sendError(offender, e.Src, typ, code, info, e.Raw)
-}
+// EchoError sends an ICMP error about e.
+func (s *Stack) EchoError(e Echo, err ICMPError) { s.SendError(e.Src, err, e.Raw) }

@@ -45,7 +45,8 @@ type Endpoint struct {
 	mu       sync.Mutex
 	peer     Addr          // raw: connected to; netstack does not tell
 	flags    [numBool]bool // options that only say what to report
-	mtuDisc  int           // IP_MTU_DISCOVER, for local EMSGSIZE
+	mtuDisc  int           // IP_MTU_DISCOVER
+	refused  unix.Errno    // what an ICMP error ended the handshake with
 	set      settings      // TCP: what was set, for Accept
 	shut     Events        // what Shutdown makes poll tell of UDP and raw
 	reported bool          // a failed TCP connection's error has been told
@@ -106,16 +107,16 @@ func (f Family) netProto() tcpip.NetworkProtocolNumber {
 // what a program wants to see of them is the emulation's business.
 func (s *Stack) newEndpoint(ep tcpip.Endpoint, wq *waiter.Queue, k kind, f Family, proto uint8) *Endpoint {
 	e := &Endpoint{s: s, ep: ep, wq: wq, kind: k, family: f, proto: proto, mtuDisc: unix.IP_PMTUDISC_WANT}
-	if k == kindTCP {
-		return e
+	if k != kindTCP {
+		ops := ep.SocketOptions()
+		ops.SetReceiveTTL(true)
+		ops.SetReceiveTOS(true)
+		ops.SetReceiveHopLimit(true)
+		ops.SetReceiveTClass(true)
+		ops.SetReceivePacketInfo(true)
+		ops.SetIPv6ReceivePacketInfo(true)
+		e.mark(e.mtuDisc)
 	}
-	ops := ep.SocketOptions()
-	ops.SetReceiveTTL(true)
-	ops.SetReceiveTOS(true)
-	ops.SetReceiveHopLimit(true)
-	ops.SetReceiveTClass(true)
-	ops.SetReceivePacketInfo(true)
-	ops.SetIPv6ReceivePacketInfo(true)
 	s.mu.Lock()
 	s.socks[ep] = e
 	s.mu.Unlock()
@@ -127,6 +128,9 @@ func (e *Endpoint) Bind(a Addr) unix.Errno {
 	fa := e.family.full(a)
 	if e.kind == kindRaw {
 		fa.Port = 0
+		if local, en := e.Local(); en == 0 && local.Addr() == a.Addr() && !local.Addr().IsUnspecified() {
+			return 0 // a raw socket may be bound again, raw_bind; netstack's only to the same
+		}
 	}
 	if a.Addr().Is4In6() {
 		if e.ep.SocketOptions().GetV6Only() {

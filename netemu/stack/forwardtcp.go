@@ -25,13 +25,19 @@ type tcpForwarder struct {
 	f       *tcp.Forwarder
 	handler func(*TCPRequest)
 
-	mu     sync.Mutex
-	quotes map[stack.TransportEndpointID][]byte // of the requests in flight
+	mu   sync.Mutex
+	syns map[stack.TransportEndpointID]firstSYN // of the requests in flight
+}
+
+// firstSYN is what is kept of a request's packet.
+type firstSYN struct {
+	quote []byte
+	way   Way
 }
 
 // handleTCP makes h the handler of SYNs that no endpoint takes.
 func (s *Stack) handleTCP(h func(*TCPRequest)) {
-	t := &tcpForwarder{s: s, handler: h, quotes: map[stack.TransportEndpointID][]byte{}}
+	t := &tcpForwarder{s: s, handler: h, syns: map[stack.TransportEndpointID]firstSYN{}}
 	t.f = tcp.NewForwarder(s.net, 0, maxTCPInFlight, t.run)
 	s.net.SetTransportProtocolHandler(tcp.ProtocolNumber, t.handlePacket)
 }
@@ -48,10 +54,10 @@ func (t *tcpForwarder) handlePacket(id stack.TransportEndpointID, pkt *stack.Pac
 		return true
 	}
 	t.mu.Lock()
-	_, again := t.quotes[id]
-	full := !again && len(t.quotes) >= maxTCPInFlight
+	_, again := t.syns[id]
+	full := !again && len(t.syns) >= maxTCPInFlight
 	if !again && !full {
-		t.quotes[id] = quotePacket(pkt)
+		t.syns[id] = firstSYN{quotePacket(pkt), wayOf(pkt)}
 	}
 	t.mu.Unlock()
 	if full {
@@ -67,7 +73,7 @@ func (t *tcpForwarder) handlePacket(id stack.TransportEndpointID, pkt *stack.Pac
 
 func (t *tcpForwarder) forget(id stack.TransportEndpointID) {
 	t.mu.Lock()
-	delete(t.quotes, id)
+	delete(t.syns, id)
 	t.mu.Unlock()
 }
 
@@ -75,12 +81,13 @@ func (t *tcpForwarder) forget(id stack.TransportEndpointID) {
 func (t *tcpForwarder) run(r *tcp.ForwarderRequest) {
 	id := r.ID()
 	t.mu.Lock()
-	quote := t.quotes[id]
+	first := t.syns[id]
 	t.mu.Unlock()
 	req := &TCPRequest{
 		Src: addrPort(id.RemoteAddress, id.RemotePort),
 		Dst: addrPort(id.LocalAddress, id.LocalPort),
-		t:   t, r: r, quote: quote,
+		Way: first.way,
+		t:   t, r: r, quote: first.quote,
 	}
 	if !t.s.addRequest() {
 		req.Drop()
@@ -91,14 +98,15 @@ func (t *tcpForwarder) run(r *tcp.ForwarderRequest) {
 }
 
 // TCPRequest is a SYN that reached the gateway. Exactly one of Accept, Refuse,
-// Unreachable and Drop must be called, from any goroutine; what is called
+// Unreachable, Fail and Drop must be called, from any goroutine; what is called
 // after the first does nothing.
 type TCPRequest struct {
 	Src, Dst netip.AddrPort // the sandbox's end, and where it wants to go
+	Way                     // of the SYN
 
 	t     *tcpForwarder
 	r     *tcp.ForwarderRequest
-	quote []byte // the SYN's IP packet, for Unreachable
+	quote []byte // the SYN's IP packet, for errors
 	once  sync.Once
 }
 
@@ -154,6 +162,14 @@ func (r *TCPRequest) Unreachable(code Unreachable) {
 	r.answer(func() {
 		r.r.Complete(false)
 		r.t.s.sendUnreachable(r.Src.Addr(), r.Dst.Addr(), code, r.quote)
+	})
+}
+
+// Fail answers with this ICMP error, which quotes the SYN.
+func (r *TCPRequest) Fail(e ICMPError) {
+	r.answer(func() {
+		r.r.Complete(false)
+		r.t.s.SendError(r.Src.Addr(), e, r.quote)
 	})
 }
 

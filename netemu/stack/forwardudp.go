@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 
-	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -50,13 +49,4 @@ func (r *UDPRequest) Accept() (net.Conn, error) {
 // Unreachable answers with an ICMP error that quotes the datagram.
 func (r *UDPRequest) Unreachable(code Unreachable) {
 	r.s.sendUnreachable(r.Src.Addr(), r.Dst.Addr(), code, quotePacket(r.pkt))
-}
-
-// SendUnreachable tells src, a UDP sender in the sandbox, that dst does not
-// answer: for a flow that was accepted and whose host socket then reported an
-// error. The quoted datagram's headers are made from the addresses.
-func (s *Stack) SendUnreachable(src, dst netip.AddrPort, code Unreachable) {
-	b := make([]byte, header.UDPMinimumSize)
-	header.UDP(b).Encode(&header.UDPFields{SrcPort: src.Port(), DstPort: dst.Port(), Length: header.UDPMinimumSize})
-	s.sendUnreachable(src.Addr(), dst.Addr(), code, ipPacket(src.Addr(), dst.Addr(), udp.ProtocolNumber, defaultTTL, 0, b))
 }

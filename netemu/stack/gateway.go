@@ -28,6 +28,12 @@ type GatewayConfig struct {
 	// stack, inline on the packet path: it must not block.
 	UDP func(*UDPRequest)
 
+	// Datagram takes the place of UDP: it is called for each datagram, in
+	// the same way, and Gone when the sandbox says of a datagram that was
+	// sent to dst that nobody has its port any more.
+	Datagram func(ForwardedDatagram)
+	Gone     func(src, dst netip.AddrPort)
+
 	// Echo is called for each echo request to an address that is not the
 	// gateway's own, inline on the packet path: it must not block. The
 	// slices of an Echo are the callee's.
@@ -52,6 +58,12 @@ func NewGateway(c GatewayConfig) (*Stack, error) {
 	}
 	if c.Echo != nil {
 		s.handleEcho(c.Echo)
+	}
+	if c.Datagram != nil {
+		if err := s.handleDatagrams(c.Datagram, c.Gone); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("gateway stack: %w", err)
+		}
 	}
 	return s, nil
 }

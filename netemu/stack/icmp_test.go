@@ -106,7 +106,7 @@ func TestTraceroute(t *testing.T) {
 			return
 		}
 		_, _, _, exceeded := protoOf(e.Src)
-		w.far.EchoError(e, hop[e.Src.Is4()], exceeded, 0, 0)
+		w.far.EchoError(e, ICMPError{From: hop[e.Src.Is4()], Type: exceeded})
 	}})
 	for _, dst := range []netip.Addr{far4, far6} {
 		f, proto, reply, exceeded := protoOf(dst)
@@ -145,7 +145,7 @@ func TestUDPTimeExceeded(t *testing.T) {
 	var w *world
 	router := netip.MustParseAddr("192.0.2.33")
 	w = newWorld(t, GatewayConfig{UDP: func(r *UDPRequest) {
-		w.far.sendError(router, r.Src.Addr(), 11, 0, 0, quotePacket(r.pkt))
+		w.far.SendError(r.Src.Addr(), ICMPError{From: router, Type: 11}, quotePacket(r.pkt))
 	}})
 	e := udpSocket(t, w.host, Inet4)
 	ok(t, "recverr", e.SetBool(RecvErr4, true))

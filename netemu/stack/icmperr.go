@@ -65,15 +65,23 @@ func (t *icmpTap) HandlePacket(pkt *stack.PacketBuffer) {
 	var hard, known bool
 	if ip := pkt.NetworkHeader().Slice(); v4 {
 		e.Control.TTL = int(header.IPv4(ip).TTL())
+		tos, _ := header.IPv4(ip).TOS()
+		e.Control.TOS = int(tos)
 		hard, known = e.convert4(msg)
 	} else {
 		e.Origin = unix.SO_EE_ORIGIN_ICMP6
 		e.Control.HopLimit = int(header.IPv6(ip).HopLimit())
+		tc, _ := header.IPv6(ip).TOS()
+		e.Control.TClass = int(tc)
 		hard, known = e.convert6(msg)
 	}
-	if known {
-		t.s.deliverError(e, hard, q, pkt)
+	if !known {
+		return
 	}
+	if e.Errno == unix.EMSGSIZE && q.proto != tcp.ProtocolNumber {
+		t.s.paths.learn(q.dst, int(e.Info), time.Now())
+	}
+	t.s.deliverError(e, hard, q, pkt)
 }
 
 // isICMPError tells errors from everything else, RFC 792 and RFC 4443.
@@ -136,14 +144,17 @@ func (s *Stack) deliverError(e QueuedError, hard bool, q quote, pkt *stack.Packe
 	if te == nil {
 		return
 	}
-	if q.proto == tcp.ProtocolNumber {
-		s.errorToTCP(te, e, pkt)
-		return
-	}
 	ep, _ := te.(tcpip.Endpoint)
 	s.mu.Lock()
 	sock := s.socks[ep]
 	s.mu.Unlock()
+	if q.proto == tcp.ProtocolNumber {
+		if sock != nil {
+			sock.refuse(e.Errno)
+		}
+		errorToTCP(te, e, pkt)
+		return
+	}
 	if sock == nil {
 		return
 	}
@@ -188,30 +199,6 @@ func (e *Endpoint) couldHaveSent(q quote) bool {
 	}
 	local, en := e.Local()
 	return en == 0 && (local.Addr().IsUnspecified() || local.Addr() == q.src)
-}
-
-// errorToTCP passes on what netstack does not: the ICMPv6 codes other than no
-// route and port. They end a handshake as they do on Linux.
-func (s *Stack) errorToTCP(te stack.TransportEndpoint, e QueuedError, pkt *stack.PacketBuffer) {
-	if e.Origin != unix.SO_EE_ORIGIN_ICMP6 || header.ICMPv6Type(e.Type) != header.ICMPv6DstUnreachable {
-		return
-	}
-	switch header.ICMPv6Code(e.Code) {
-	case header.ICMPv6NetworkUnreachable, header.ICMPv6PortUnreachable:
-	default:
-		te.HandleError(hostUnreachable6{e.Code}, pkt)
-	}
-}
-
-// hostUnreachable6 implements stack.TransportError.
-type hostUnreachable6 struct{ code uint8 }
-
-func (hostUnreachable6) Origin() tcpip.SockErrOrigin { return tcpip.SockExtErrorOriginICMP6 }
-func (hostUnreachable6) Type() uint8                 { return uint8(header.ICMPv6DstUnreachable) }
-func (h hostUnreachable6) Code() uint8               { return h.code }
-func (hostUnreachable6) Info() uint32                { return 0 }
-func (hostUnreachable6) Kind() stack.TransportErrorKind {
-	return stack.DestinationHostUnreachableTransportError
 }
 
 // copied gives an error a payload of its own.

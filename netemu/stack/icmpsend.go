@@ -5,7 +5,6 @@ import (
 	"net/netip"
 
 	"gvisor.dev/gvisor/pkg/buffer"
-	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -39,45 +38,59 @@ var unreachableCodes = [...]struct{ v4, v6 uint8 }{
 	UnreachableProhibited: {13, 1},
 }
 
+// ICMPError is an ICMP or ICMPv6 error to send, but for what it quotes.
+type ICMPError struct {
+	From       netip.Addr // the offender: the router, or the destination itself
+	Type, Code uint8
+	// Info is the second word: for "fragmentation needed" and "packet too
+	// big" the next hop's MTU, for "parameter problem" the pointer.
+	Info uint32
+	// TTL and TOS are those with which it reaches the sandbox; a TTL of 0 is
+	// the default one.
+	TTL, TOS uint8
+}
+
 // sendUnreachable reports quoted, a packet from src to dst. The destination
 // itself reports a closed port, the router everything else.
 func (s *Stack) sendUnreachable(src, dst netip.Addr, code Unreachable, quoted []byte) {
 	if int(code) >= len(unreachableCodes) {
 		code = UnreachableHost
 	}
-	offender := dst
+	e := ICMPError{From: dst, Type: uint8(header.ICMPv4DstUnreachable), Code: unreachableCodes[code].v4}
 	if code != UnreachablePort {
-		offender = s.router(dst)
+		e.From = s.router(dst)
 	}
-	c := unreachableCodes[code]
-	if src.Is4() {
-		s.sendError(offender, src, uint8(header.ICMPv4DstUnreachable), c.v4, 0, quoted)
-	} else {
-		s.sendError(offender, src, uint8(header.ICMPv6DstUnreachable), c.v6, 0, quoted)
+	if !src.Is4() {
+		e.Type, e.Code = uint8(header.ICMPv6DstUnreachable), unreachableCodes[code].v6
 	}
+	s.SendError(src, e, quoted)
 }
 
-// sendError sends an ICMP error that quotes as much of a packet as may be.
-func (s *Stack) sendError(from, to netip.Addr, typ, code uint8, info uint32, quoted []byte) {
+// SendError sends an ICMP error to a host of the link, which quotes as much of a
+// packet as may be.
+func (s *Stack) SendError(to netip.Addr, e ICMPError, quoted []byte) {
 	room := maxErrorPacket6 - header.IPv6MinimumSize - header.ICMPv6ErrorHeaderSize
 	if to.Is4() {
 		room = maxErrorPacket4 - header.IPv4MinimumSize - header.ICMPv4MinimumSize
 	}
 	quoted = quoted[:min(len(quoted), room)]
 	msg := make([]byte, header.ICMPv4MinimumSize+len(quoted))
-	msg[0], msg[1] = typ, code
-	if to.Is4() && header.ICMPv4Type(typ) == header.ICMPv4ParamProblem {
-		msg[4] = byte(info) // RFC 792: the pointer is one byte
+	msg[0], msg[1] = e.Type, e.Code
+	if to.Is4() && header.ICMPv4Type(e.Type) == header.ICMPv4ParamProblem {
+		msg[4] = byte(e.Info) // RFC 792: the pointer is one byte
 	} else {
-		binary.BigEndian.PutUint32(msg[4:], info)
+		binary.BigEndian.PutUint32(msg[4:], e.Info)
 	}
 	copy(msg[header.ICMPv4MinimumSize:], quoted)
-	s.sendICMP(from, to, msg, defaultTTL)
+	if e.TTL == 0 {
+		e.TTL = defaultTTL
+	}
+	s.sendICMP(e.From, to, msg, e.TTL, e.TOS)
 }
 
 // sendICMP fills in msg's checksum and sends it. Failing to is like losing it on
 // the way; the link counts its drops.
-func (s *Stack) sendICMP(from, to netip.Addr, msg []byte, ttl uint8) {
+func (s *Stack) sendICMP(from, to netip.Addr, msg []byte, ttl, tos uint8) {
 	if !from.IsValid() || from.Is4() != to.Is4() {
 		return
 	}
@@ -99,46 +112,5 @@ func (s *Stack) sendICMP(from, to netip.Addr, msg []byte, ttl uint8) {
 	})
 	defer pkt.DecRef()
 	pkt.TransportProtocolNumber = proto
-	_ = r.WritePacket(stack.NetworkHeaderParams{Protocol: proto, TTL: ttl}, pkt)
-}
-
-// quotePacket copies an inbound packet, with the header of a whole one if it
-// came in fragments.
-func quotePacket(pkt *stack.PacketBuffer) []byte {
-	view := stack.PayloadSince(pkt.TransportHeader())
-	defer view.Release()
-	body := view.AsSlice()
-	h := pkt.NetworkHeader().Slice()
-	if pkt.NetworkProtocolNumber == header.IPv6ProtocolNumber {
-		n := header.IPv6(h)
-		tc, _ := n.TOS()
-		return ipPacket(toAddr(n.SourceAddress()), toAddr(n.DestinationAddress()), pkt.TransportProtocolNumber, n.HopLimit(), tc, body)
-	}
-	b := append(append(make([]byte, 0, len(h)+len(body)), h...), body...)
-	n := header.IPv4(b)
-	n.SetTotalLength(uint16(len(b)))
-	n.SetFlagsFragmentOffset(n.Flags()&^header.IPv4FlagMoreFragments, 0)
-	n.SetChecksum(0)
-	n.SetChecksum(^n.CalculateChecksum())
-	return b
-}
-
-// ipPacket makes an IP packet around body.
-func ipPacket(src, dst netip.Addr, proto tcpip.TransportProtocolNumber, ttl, tos uint8, body []byte) []byte {
-	if src.Is4() {
-		b := append(make([]byte, header.IPv4MinimumSize), body...)
-		n := header.IPv4(b)
-		n.Encode(&header.IPv4Fields{
-			TOS: tos, TotalLength: uint16(len(b)), TTL: ttl, Protocol: uint8(proto),
-			SrcAddr: fromAddr(src), DstAddr: fromAddr(dst),
-		})
-		n.SetChecksum(^n.CalculateChecksum())
-		return b
-	}
-	b := append(make([]byte, header.IPv6MinimumSize), body...)
-	header.IPv6(b).Encode(&header.IPv6Fields{
-		TrafficClass: tos, PayloadLength: uint16(len(body)), TransportProtocol: proto, HopLimit: ttl,
-		SrcAddr: fromAddr(src), DstAddr: fromAddr(dst),
-	})
-	return b
+	_ = r.WritePacket(stack.NetworkHeaderParams{Protocol: proto, TTL: ttl, TOS: tos}, pkt)
 }

@@ -77,6 +77,7 @@ func (e *Endpoint) setInt(o IntOption, v int) unix.Errno {
 		e.mu.Lock()
 		e.mtuDisc = v
 		e.mu.Unlock()
+		e.mark(v)
 		v = netstackPMTU(v)
 	}
 	return errno(e.ep.SetSockOptInt(netstackInts[o], v))
@@ -86,21 +87,6 @@ func (e *Endpoint) setInt(o IntOption, v int) unix.Errno {
 // the value, from a minimum to a maximum.
 func doubled(v int, limit int64) int64 {
 	return min(max(2*int64(v), tcpMinBuffer), limit)
-}
-
-// netstackPMTU translates IP_PMTUDISC_*; the two newest do not trust ICMP and
-// leave DF as PROBE and DONT do.
-func netstackPMTU(v int) int {
-	switch v {
-	case unix.IP_PMTUDISC_DONT, unix.IP_PMTUDISC_OMIT:
-		return int(tcpip.PMTUDiscoveryDont)
-	case unix.IP_PMTUDISC_DO:
-		return int(tcpip.PMTUDiscoveryDo)
-	case unix.IP_PMTUDISC_PROBE, unix.IP_PMTUDISC_INTERFACE:
-		return int(tcpip.PMTUDiscoveryProbe)
-	default:
-		return int(tcpip.PMTUDiscoveryWant)
-	}
 }
 
 // checkInt says whether the endpoint has the option and the value's range.

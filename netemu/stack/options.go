@@ -97,6 +97,12 @@ func (e *Endpoint) SetBool(o BoolOption, v bool) unix.Errno {
 			return unix.EINVAL
 		}
 		b.set(e.ep.SocketOptions(), v)
+		if o == HeaderIncluded {
+			e.mu.Lock()
+			disc := e.mtuDisc
+			e.mu.Unlock()
+			e.mark(disc)
+		}
 		e.rememberBool(o, v)
 		return 0
 	}

@@ -155,6 +155,7 @@ func (s *Stack) DialUDP(local, remote netip.AddrPort) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial udp %s: %w", remote, errno(err))
 	}
+	ep.SocketOptions().SetMark(markFragment) // as a socket of IP_PMTUDISC_WANT
 	if local.IsValid() {
 		err = ep.Bind(fullAddress(local))
 	}

@@ -39,10 +39,11 @@ type Stack struct {
 	errQueueDropped atomic.Uint64 // errors over maxQueuedErrors
 
 	requests sync.WaitGroup // goroutines of TCP requests
+	paths    pathMTUs
 
 	mu     sync.Mutex
 	closed bool
-	socks  map[tcpip.Endpoint]*Endpoint // UDP and raw, for ICMP errors
+	socks  map[tcpip.Endpoint]*Endpoint // for ICMP errors
 }
 
 // Stats are the stack's counters of what was dropped.

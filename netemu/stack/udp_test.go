@@ -193,29 +193,61 @@ func TestUDPErrors(t *testing.T) {
 	}
 }
 
-// TestSendUnreachable: an error about a flow that was accepted.
-func TestSendUnreachable(t *testing.T) {
+// TestForwardedDatagram: datagrams reach the gateway with what their sockets
+// ask of the way, are answered with TTL and TOS, and a closed port is told of.
+func TestForwardedDatagram(t *testing.T) {
+	got := make(chan ForwardedDatagram, 1)
+	gone := make(chan netip.AddrPort, 1)
 	var w *world
-	w = newWorld(t, GatewayConfig{UDP: func(r *UDPRequest) {
-		c, err := r.Accept()
-		if err != nil {
-			t.Error(err)
-			return
+	w = newWorld(t, GatewayConfig{
+		Datagram: func(d ForwardedDatagram) {
+			if err := w.far.SendDatagram(d.Dst, d.Src, Way{TTL: 44, TOS: 0x29}, []byte("answer")); err != nil {
+				t.Error(err)
+			}
+			got <- d.Hold()
+		},
+		Gone: func(src, dst netip.AddrPort) { gone <- dst },
+	})
+	for _, c := range []struct {
+		disc int
+		four Fragment
+		six  Fragment
+	}{
+		{unix.IP_PMTUDISC_DONT, FragmentAnywhere, FragmentAtSource},
+		{unix.IP_PMTUDISC_WANT, FragmentAtSource, FragmentAtSource},
+		{unix.IP_PMTUDISC_DO, FragmentNever, FragmentNever},
+		{unix.IP_PMTUDISC_PROBE, FragmentNever, FragmentNever},
+	} {
+		for _, dst := range []Addr{ap(far4, 53), ap(far6, 53)} {
+			f, hops, class, fragment := Inet4, TTL, TOS, c.four
+			if dst.Addr().Is6() {
+				f, hops, class, fragment = Inet6, HopLimit, TClass, c.six
+			}
+			e := udpSocket(t, w.host, f)
+			ok(t, "connect", e.Connect(dst))
+			ok(t, "hops", e.SetInt(hops, 7))
+			ok(t, "class", e.SetInt(class, 0x48))
+			ok(t, "discover", e.SetInt(MTUDiscover, c.disc))
+			_, en := e.Send([]byte("question"), nil, nil)
+			ok(t, "send", en)
+			d := <-got
+			b := make([]byte, 100)
+			if n := d.Payload(b); d.Dst != dst.AddrPort || string(b[:n]) != "question" || d.Way != (Way{7, 0x48, fragment}) {
+				t.Errorf("discover %d: to %v, %q, %+v", c.disc, d.Dst, b[:n], d.Way)
+			}
+			until(t, e, unix.POLLIN)
+			in, en := e.Receive(b, false)
+			ok(t, "receive", en)
+			if string(b[:in.N]) != "answer" || max(in.TTL, in.HopLimit) != 44 || max(in.TOS, in.TClass) != 0x29 {
+				t.Errorf("received %q, %+v", b[:in.N], in)
+			}
+			e.Close()
+			w.far.SendDatagram(d.Dst, d.Src, Way{TTL: 44}, []byte("late"))
+			if to := <-gone; to != d.Src {
+				t.Errorf("%v is gone, want %v", to, d.Src)
+			}
+			d.Release()
 		}
-		t.Cleanup(func() { c.Close() })
-		w.far.SendUnreachable(r.Src, r.Dst, UnreachablePort)
-	}})
-	for _, dst := range []Addr{ap(far4, 53), ap(far6, 53)} {
-		f := Inet4
-		if dst.Addr().Is6() {
-			f = Inet6
-		}
-		e := udpSocket(t, w.host, f)
-		ok(t, "connect", e.Connect(dst))
-		_, en := e.Send([]byte("x"), nil, nil)
-		ok(t, "send", en)
-		until(t, e, unix.POLLERR)
-		want(t, "SO_ERROR", e.TakeError(), unix.ECONNREFUSED)
 	}
 }
 

@@ -55,7 +55,7 @@ func (e *Endpoint) told(en unix.Errno) unix.Errno {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.reported = true
-		return e.timedOutLocked(en)
+		return e.timedOutLocked(e.refusedLocked(en))
 	}
 	return en
 }

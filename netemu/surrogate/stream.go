@@ -286,9 +286,3 @@ func (s *Stream) control(f func(fd int)) {
 	}
 	_ = s.rc.Control(func(fd uintptr) { f(int(fd)) })
 }
-
-// HungUp says that every copy of T is closed.
-func (s *Stream) HungUp() (hup bool) {
-	s.control(func(fd int) { hup = pollNow(fd, 0)&unix.POLLHUP != 0 })
-	return hup
-}

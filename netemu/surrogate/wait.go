@@ -40,3 +40,18 @@ func (s *Stream) WaitHangup() error {
 	}
 	return nil
 }
+
+// HungUp says that every copy of T is closed.
+func (s *Stream) HungUp() bool {
+	hup, _ := s.Closed()
+	return hup
+}
+
+// Closed says that every copy of T is closed, and whether T had unread data then.
+func (s *Stream) Closed() (hup, unread bool) {
+	s.control(func(fd int) {
+		revents := pollNow(fd, 0)
+		hup, unread = revents&unix.POLLHUP != 0, revents&unix.POLLERR != 0
+	})
+	return hup, unread
+}

@@ -11,6 +11,7 @@ type Stats struct {
 	UDPEvicted        uint64 // flows ended for a new one: maxUDPFlows
 	UDPExpired        uint64 // flows ended for being idle
 	UDPDropped        uint64 // datagrams that a socket would not take
+	ICMPErrors        uint64 // of TCP and UDP, handed in
 	EchoSent          uint64
 	EchoReplies       uint64 // replies and ICMP errors handed in
 	EchoEvicted       uint64 // requests forgotten before their time: maxEchoes
@@ -22,6 +23,7 @@ type Stats struct {
 type counters struct {
 	tcpFlows, tcpFailed, tcpNoRoom               atomic.Uint64
 	udpFlows, udpEvicted, udpExpired, udpDropped atomic.Uint64
+	icmpErrors                                   atomic.Uint64
 	echoSent, echoReplies, echoEvicted           atomic.Uint64
 	echoFailed, denied, bytesOut, bytesIn        atomic.Uint64
 }
@@ -34,8 +36,8 @@ func (n *NAT) Stats() Stats {
 		TCPFailed: c.tcpFailed.Load(), TCPNoRoom: c.tcpNoRoom.Load(),
 		UDPOpen: uint64(n.udp.open()), UDPFlows: c.udpFlows.Load(),
 		UDPEvicted: c.udpEvicted.Load(), UDPExpired: c.udpExpired.Load(),
-		UDPDropped: c.udpDropped.Load(),
-		EchoSent:   c.echoSent.Load(), EchoReplies: c.echoReplies.Load(),
+		UDPDropped: c.udpDropped.Load(), ICMPErrors: c.icmpErrors.Load(),
+		EchoSent: c.echoSent.Load(), EchoReplies: c.echoReplies.Load(),
 		EchoEvicted: c.echoEvicted.Load(), EchoFailed: c.echoFailed.Load(),
 		Denied:   c.denied.Load(),
 		BytesOut: c.bytesOut.Load(), BytesIn: c.bytesIn.Load(),

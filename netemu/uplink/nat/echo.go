@@ -10,7 +10,6 @@ import (
 
 	"netbox/icmp"
 	"netbox/netemu/stack"
-	"netbox/netemu/uplink"
 )
 
 const (
@@ -117,7 +116,8 @@ func (n *NAT) serveEcho(e stack.Echo) {
 		n.count.echoEvicted.Add(1)
 	}
 	errno := n.cfg.Echo.Send(icmp.Request{
-		Dst: e.Dst, ID: e.ID, Seq: e.Seq, TTL: e.TTL, TOS: e.TOS, Payload: e.Payload, Token: token,
+		Dst: e.Dst, ID: e.ID, Seq: e.Seq, TTL: e.TTL, TOS: e.TOS, DF: e.Fragment == stack.FragmentNever,
+		Payload: e.Payload, Token: token,
 	})
 	if errno != 0 {
 		n.echo.forget(token)
@@ -140,39 +140,24 @@ func (n *NAT) receiveEcho(r icmp.Reply) {
 		n.gateway.EchoReply(e, r.TTL)
 	case icmp.Error:
 		n.count.echoReplies.Add(1)
-		n.gateway.EchoError(e, r.From, r.Type, r.Code, r.Info)
+		n.gateway.EchoError(e, stack.ICMPError{From: r.From, Type: r.Type, Code: r.Code, Info: r.Info, TTL: r.TTL})
 	case icmp.SendFailure:
 		n.echo.forget(r.Token)
 		n.failEcho(e, r.Errno)
 	}
 }
 
-// Destination unreachable: ICMP type and codes (RFC 792, RFC 1812 section
-// 5.2.7.1) and ICMPv6's (RFC 4443 section 3.1).
-const (
-	unreachable4, net4, host4, prohibited4 = 3, 0, 1, 13
-	unreachable6, net6, host6, prohibited6 = 1, 0, 3, 1
-)
-
 // failEcho tells the sandbox that a request could not be sent: an error of the
 // gateway's own, which a router would send too.
 func (n *NAT) failEcho(e stack.Echo, errno unix.Errno) {
 	n.count.echoFailed.Add(1)
 	n.log.Debug("echo request not sent", "dst", e.Dst, "err", errno)
-	var code4, code6 uint8
-	switch errno {
-	case unix.ENOBUFS:
+	var mtu uint32
+	switch {
+	case hostShort(errno):
 		return // too many at once: loss, as on any full queue
-	case unix.ENETUNREACH, unix.ENETDOWN, unix.EAFNOSUPPORT:
-		code4, code6 = net4, net6
-	case unix.EACCES, unix.EPERM:
-		code4, code6 = prohibited4, prohibited6
-	default:
-		code4, code6 = host4, host6
+	case errno == unix.EMSGSIZE:
+		mtu = pathMTU(e.Dst)
 	}
-	if e.Dst.Is4() {
-		n.gateway.EchoError(e, uplink.Gateway4, unreachable4, code4, 0)
-		return
-	}
-	n.gateway.EchoError(e, uplink.Gateway6, unreachable6, code6, 0)
+	n.gateway.EchoError(e, ownFailure(e.Dst, errno, mtu))
 }

@@ -138,12 +138,13 @@ func (n *NAT) Start(l link.Endpoint) error {
 	started := make(chan struct{})
 	defer close(started)
 	gateway, err := stack.NewGateway(stack.GatewayConfig{
-		Link:  l,
-		MTU:   n.cfg.MTU,
-		Addrs: gatewayAddrs(),
-		TCP:   func(r *stack.TCPRequest) { <-started; n.serveTCP(r) },
-		UDP:   func(r *stack.UDPRequest) { <-started; n.serveUDP(r) },
-		Echo:  func(e stack.Echo) { <-started; n.serveEcho(e) },
+		Link:     l,
+		MTU:      n.cfg.MTU,
+		Addrs:    gatewayAddrs(),
+		TCP:      func(r *stack.TCPRequest) { <-started; n.serveTCP(r) },
+		Datagram: func(d stack.ForwardedDatagram) { <-started; n.serveUDP(d) },
+		Gone:     func(src, dst netip.AddrPort) { <-started; n.goneUDP(src, dst) },
+		Echo:     func(e stack.Echo) { <-started; n.serveEcho(e) },
 	})
 	if err != nil {
 		return fmt.Errorf("uplink nat: gateway: %w", err)

@@ -3,7 +3,6 @@ package nat
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -25,15 +24,6 @@ const (
 	maxTCPFlows = 16384
 )
 
-// dialer makes connections as a program would with socket(2) and connect(2).
-// It gets addresses, not names, so no Happy Eyeballs; keepalive is the
-// program's to ask for, and Multipath TCP too.
-var dialer = func() *net.Dialer {
-	d := &net.Dialer{KeepAlive: -1, FallbackDelay: -1}
-	d.SetMultipathTCP(false)
-	return d
-}()
-
 // startDial counts a connect(2); false when there are too many.
 func (n *NAT) startDial() bool {
 	if n.dials.Add(1) > maxTCPDials || n.tcp.Open() >= maxTCPFlows {
@@ -49,6 +39,10 @@ func (n *NAT) serveTCP(r *stack.TCPRequest) {
 	if act != permit {
 		n.denied("tcp", r.Src, r.Dst)
 		denyTCP(r, act)
+		return
+	}
+	if r.TTL == 0 { // no router forwards it
+		r.Drop()
 		return
 	}
 	if !n.startDial() {
@@ -83,10 +77,11 @@ func (n *NAT) denied(proto string, src, dst netip.AddrPort) {
 // forwardTCP is the life of one flow.
 func (n *NAT) forwardTCP(r *stack.TCPRequest, dst netip.AddrPort) {
 	log := n.log.With("proto", "tcp", "src", r.Src, "dst", r.Dst)
-	host, err := dialer.DialTCP(n.ctx, "tcp", netip.AddrPort{}, dst)
+	d := dial{way: r.Way, dst: dst}
+	host, err := d.connect(n.ctx)
 	n.dials.Add(-1)
 	if err != nil {
-		n.failTCP(r, err, log)
+		n.failTCP(r, d, err, log)
 		return
 	}
 	if !n.tcp.Add(host) { // full, or closing
@@ -112,7 +107,7 @@ func (n *NAT) forwardTCP(r *stack.TCPRequest, dst netip.AddrPort) {
 
 // failTCP answers a SYN with what the host's connect(2) failed with, in such a
 // way that the program's connect(2) fails with the same.
-func (n *NAT) failTCP(r *stack.TCPRequest, err error, log *slog.Logger) {
+func (n *NAT) failTCP(r *stack.TCPRequest, d dial, err error, log *slog.Logger) {
 	n.count.tcpFailed.Add(1)
 	log.Debug("connect failed", "err", err)
 	var errno unix.Errno
@@ -120,12 +115,16 @@ func (n *NAT) failTCP(r *stack.TCPRequest, err error, log *slog.Logger) {
 		r.Drop()
 		return
 	}
-	switch errno {
-	case unix.ECONNREFUSED, unix.ECONNRESET:
+	switch {
+	case d.told != nil:
+		n.count.icmpErrors.Add(1)
+		d.told.From = offender(d.told.From, r.Dst.Addr(), d.dst.Addr())
+		r.Fail(*d.told)
+	case errno == unix.ECONNREFUSED, errno == unix.ECONNRESET:
 		r.Refuse()
-	case unix.ETIMEDOUT:
+	case errno == unix.ETIMEDOUT:
 		r.Drop()
-	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EADDRNOTAVAIL:
+	case hostShort(errno), errno == unix.EADDRNOTAVAIL:
 		// The host is short of something; the SYN comes again, and then
 		// there may be room. EADDRNOTAVAIL is connect(2) out of ephemeral
 		// ports.
@@ -133,25 +132,11 @@ func (n *NAT) failTCP(r *stack.TCPRequest, err error, log *slog.Logger) {
 		n.warnNoRoom(err)
 		r.Drop()
 	default:
-		r.Unreachable(unreachable(errno))
+		r.Fail(ownFailure(r.Dst.Addr(), errno, 0))
 	}
 }
 
 // warnNoRoom says so once: a program that meets the limit meets it often.
 func (n *NAT) warnNoRoom(err error) {
 	n.noRoom.Do(func() { n.log.Warn("the host has no room for another socket", "err", err) })
-}
-
-// unreachable is the ICMP code that gives a program errno, as far as ICMP can
-// (icmp_err_convert in net/ipv4/icmp.c, icmpv6_err_convert).
-func unreachable(errno unix.Errno) stack.Unreachable {
-	switch errno {
-	case unix.ENETUNREACH, unix.ENETDOWN, unix.EAFNOSUPPORT:
-		return stack.UnreachableNet
-	case unix.EACCES, unix.EPERM: // a firewall of the host, or a broadcast address
-		return stack.UnreachableProhibited
-	case unix.ECONNREFUSED:
-		return stack.UnreachablePort
-	}
-	return stack.UnreachableHost
 }

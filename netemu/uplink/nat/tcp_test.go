@@ -158,6 +158,38 @@ func TestReset(t *testing.T) {
 	}
 }
 
+// TestResetUnread: a reset by the sandbox reaches a host that does not read, and
+// the end of the program does not wait for it.
+func TestResetUnread(t *testing.T) {
+	for _, f := range families {
+		r := newRig(t, Config{HostLoopback: true})
+		c, s := r.pair(f)
+		fill(c)
+		c.Abort()
+		raw, err := s.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		reset := func() (yes bool) {
+			raw.Control(func(fd uintptr) {
+				p := []unix.PollFd{{Fd: int32(fd)}}
+				unix.Poll(p, 0)
+				yes = p[0].Revents&unix.POLLERR != 0
+			})
+			return yes
+		}
+		if !eventually(reset) {
+			t.Errorf("%s: no reset reached the host", f.name)
+		}
+		r.noFlows(t)
+		ctx := r.context()
+		r.nat.Drain(ctx)
+		if ctx.Err() != nil || r.nat.tcp.Outward() != 0 {
+			t.Errorf("%s: Drain waits", f.name)
+		}
+	}
+}
+
 func (r *rig) noFlows(t *testing.T) {
 	t.Helper()
 	if !eventually(func() bool { return r.nat.Stats().TCPOpen == 0 }) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -39,16 +38,20 @@ var datagrams = sync.Pool{New: func() any { b := make([]byte, maxDatagram); retu
 // flowKey names a UDP flow as the sandbox sees it.
 type flowKey struct{ src, dst netip.AddrPort }
 
-// udpFlow is one flow: box is its end on the gateway, host the kernel's.
+// udpFlow is one flow: out is what goes to the host's socket.
 type udpFlow struct {
 	flowKey
 	nat  *NAT
-	box  net.Conn
+	to   netip.Addr // dst to the host
 	host *net.UDPConn
 	raw  syscall.RawConn
 	idle time.Duration
-	last atomic.Int64 // when a datagram passed, since start
-	end  sync.Once
+	out  outbox
+	sent sentHeads
+	// tooBig is the MTU that the host's own "message too long" told last.
+	tooBig atomic.Uint32
+	last   atomic.Int64 // when a datagram passed, since start
+	end    sync.Once
 }
 
 // start is where the flows' clock begins; time.Since of it is monotonic.
@@ -68,48 +71,64 @@ func (f *udpFlow) age() time.Duration {
 func (f *udpFlow) close() {
 	f.end.Do(func() {
 		f.host.Close()
-		f.box.Close()
+		f.out.close()
 		f.nat.udp.remove(f)
 	})
 }
 
-// serveUDP answers the first datagram of a flow. It runs on the packet path,
-// where nothing may wait: socket(2) and connect(2) of UDP don't.
-func (n *NAT) serveUDP(r *stack.UDPRequest) {
-	addr, act := n.guard.check(r.Dst.Addr())
+// serveUDP takes a datagram. It runs on the packet path, where nothing may wait:
+// socket(2) and connect(2) of UDP don't.
+func (n *NAT) serveUDP(d stack.ForwardedDatagram) {
+	if f := n.udp.find(flowKey{d.Src, d.Dst}); f != nil && f.take(d) {
+		return
+	}
+	if f := n.openUDP(d); f != nil {
+		f.take(d)
+	}
+}
+
+// take queues a datagram for the host; false when the flow has ended.
+func (f *udpFlow) take(d stack.ForwardedDatagram) bool {
+	f.touch()
+	queued, open := f.out.put(d)
+	if open && !queued {
+		f.nat.count.udpDropped.Add(1)
+	}
+	return open
+}
+
+// openUDP makes the flow of a datagram, or answers the datagram with the reason
+// why there can be none.
+func (n *NAT) openUDP(d stack.ForwardedDatagram) *udpFlow {
+	addr, act := n.guard.check(d.Dst.Addr())
 	switch act {
 	case permit:
 	case refuse:
-		r.Unreachable(stack.UnreachablePort)
+		d.Unreachable(stack.UnreachablePort)
 	case noHost:
-		r.Unreachable(stack.UnreachableHost)
+		d.Unreachable(stack.UnreachableHost)
 	case noNet:
-		r.Unreachable(stack.UnreachableNet)
+		d.Unreachable(stack.UnreachableNet)
 	}
 	if act != permit {
-		n.denied("udp", r.Src, r.Dst)
-		return
+		n.denied("udp", d.Src, d.Dst)
+		return nil
 	}
-	host, raw, err := dialUDP(netip.AddrPortFrom(addr, r.Dst.Port()))
+	host, raw, err := dialUDP(netip.AddrPortFrom(addr, d.Dst.Port()))
 	if err != nil {
-		n.failUDP(r, err)
-		return
+		n.failUDP(d, err)
+		return nil
 	}
-	box, err := r.Accept()
-	if err != nil {
-		n.count.udpDropped.Add(1)
-		host.Close()
-		n.log.Debug("udp flow not accepted", "src", r.Src, "dst", r.Dst, "err", err)
-		return
-	}
-	f := &udpFlow{flowKey: flowKey{r.Src, r.Dst}, nat: n, box: box, host: host, raw: raw, idle: n.cfg.UDPIdle}
-	if r.Dst.Port() == 53 {
+	f := &udpFlow{flowKey: flowKey{d.Src, d.Dst}, nat: n, to: addr, host: host, raw: raw, idle: n.cfg.UDPIdle}
+	f.out.init()
+	if d.Dst.Port() == 53 {
 		f.idle = n.cfg.DNSIdle
 	}
-	n.openUDP(f)
+	n.startUDP(f)
+	return f
 }
 
-func (n *NAT) openUDP(f *udpFlow) {
+func (n *NAT) startUDP(f *udpFlow) {
 	f.touch()
 	f.host.SetReadDeadline(time.Now().Add(f.idle))
 	leaving, ok := n.udp.add(f)
@@ -130,15 +149,26 @@ func (n *NAT) openUDP(f *udpFlow) {
 	}
 }
 
+// goneUDP ends the flow of a port that the program has closed.
+func (n *NAT) goneUDP(src, dst netip.AddrPort) {
+	if f := n.udp.find(flowKey{dst, src}); f != nil {
+		f.close()
+	}
+}
+
 // dialUDP makes a connected socket. Go sets SO_BROADCAST on its own, which
 // would let a sandbox reach all of the host's network at once; without it
 // connect(2) to a subnet's broadcast address is EACCES.
 func dialUDP(dst netip.AddrPort) (*net.UDPConn, syscall.RawConn, error) {
+	options := []sockopt{{unix.SOL_SOCKET, unix.SO_BROADCAST, 0}, recvErr(dst.Addr(), 1)}
+	if dst.Addr().Is4() {
+		options = append(options, recvWay4...)
+	} else {
+		options = append(options, recvWay6...)
+	}
 	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
-		cerr := c.Control(func(fd uintptr) {
-			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 0)
-		})
+		cerr := c.Control(func(fd uintptr) { err = setOptions(int(fd), options) })
 		return errors.Join(err, cerr)
 	}}
 	conn, err := d.DialUDP(context.Background(), "udp", netip.AddrPort{}, dst)
@@ -154,128 +184,17 @@ func dialUDP(dst netip.AddrPort) (*net.UDPConn, syscall.RawConn, error) {
 }
 
 // failUDP answers a datagram that no host socket could be made for.
-func (n *NAT) failUDP(r *stack.UDPRequest, err error) {
+func (n *NAT) failUDP(d stack.ForwardedDatagram, err error) {
 	n.count.udpDropped.Add(1)
-	n.log.Debug("connect failed", "proto", "udp", "src", r.Src, "dst", r.Dst, "err", err)
+	n.log.Debug("connect failed", "proto", "udp", "src", d.Src, "dst", d.Dst, "err", err)
 	var errno unix.Errno
 	if !errors.As(err, &errno) {
 		return
 	}
-	switch errno {
-	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+	if hostShort(errno) {
 		n.warnNoRoom(err)
-	default:
-		r.Unreachable(unreachable(errno))
-	}
-}
-
-// pumpOutward carries box to host. The box ends when the flow does, or when
-// the sandbox's ICMP says that the program's socket is gone.
-func (f *udpFlow) pumpOutward() {
-	defer f.close()
-	buf := datagrams.Get().(*[]byte)
-	defer datagrams.Put(buf)
-	for {
-		size, err := f.box.Read(*buf)
-		if err != nil {
-			return
-		}
-		f.touch()
-		p := (*buf)[:size]
-		_, err = f.host.Write(p)
-		if errors.Is(err, unix.ECONNREFUSED) {
-			// What an earlier datagram brought; this one was not sent.
-			f.report(err)
-			_, err = f.host.Write(p)
-		}
-		if err == nil {
-			f.nat.count.bytesOut.Add(uint64(size))
-		} else if !f.report(err) {
-			return
-		}
-	}
-}
-
-// pumpInward carries host to box, and ends the flow when it is idle.
-func (f *udpFlow) pumpInward() {
-	defer f.close()
-	var r udpReader
-	try := r.readNow
-	for {
-		err := f.raw.Read(try)
-		if err == nil {
-			err = r.err
-		}
-		switch {
-		case err == nil:
-			f.touch()
-			f.deliver((*r.buf)[:r.n])
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			if f.age() >= f.idle {
-				f.nat.count.udpExpired.Add(1)
-				return
-			}
-			f.host.SetReadDeadline(time.Now().Add(f.idle - f.age()))
-		case !f.report(err):
-			return
-		}
-		r.release()
-	}
-}
-
-// deliver hands a datagram in. The box fails only when the flow is over.
-func (f *udpFlow) deliver(p []byte) {
-	if _, err := f.box.Write(p); err != nil {
-		f.nat.count.udpDropped.Add(1)
 		return
 	}
-	f.nat.count.bytesIn.Add(uint64(len(p)))
-}
-
-// report tells the sandbox of an error of the host socket as ICMP would, and
-// whether the flow goes on: the socket stays good after any errno.
-func (f *udpFlow) report(err error) bool {
-	var errno unix.Errno
-	if !errors.As(err, &errno) {
-		return false // closed
-	}
-	switch errno {
-	case unix.EMSGSIZE, unix.ENOBUFS, unix.ENOMEM, unix.EAGAIN:
-		// This datagram is lost, as datagrams may be.
-		f.nat.count.udpDropped.Add(1)
-	case unix.EBADF, unix.EINVAL, unix.ENOTCONN:
-		return false
-	default:
-		f.nat.gateway.SendUnreachable(f.src, f.dst, unreachable(errno))
-	}
-	return true
-}
-
-// udpReader reads from a kernel socket, and holds a buffer only while there is
-// a datagram in it.
-type udpReader struct {
-	buf *[]byte
-	n   int
-	err error
-}
-
-func (r *udpReader) release() {
-	if r.buf != nil {
-		datagrams.Put(r.buf)
-		r.buf = nil
-	}
-}
-
-// readNow is for RawConn.Read; false means that there was nothing yet.
-func (r *udpReader) readNow(fd uintptr) bool {
-	r.buf, r.err = datagrams.Get().(*[]byte), nil
-	r.n, r.err = unix.Read(int(fd), *r.buf)
-	for r.err == unix.EINTR {
-		r.n, r.err = unix.Read(int(fd), *r.buf)
-	}
-	if r.err == unix.EAGAIN {
-		r.release()
-		return false
-	}
-	return true
+	quote, _ := d.AppendQuote(nil, maxQuote)
+	n.gateway.SendError(d.Src.Addr(), ownFailure(d.Dst.Addr(), errno, 0), quote)
 }

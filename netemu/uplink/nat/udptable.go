@@ -54,6 +54,13 @@ func (t *udpTable) oldestLocked() *udpFlow {
 	return oldest
 }
 
+// find is the open flow of this key, nil if there is none.
+func (t *udpTable) find(k flowKey) *udpFlow {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.flows[k]
+}
+
 func (t *udpTable) remove(f *udpFlow) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -9,6 +9,10 @@
 // for an orderly one, and becomes a reset there: SO_LINGER with zero on the
 // host socket, Abort on the box.
 //
+// A reset of the box ends a flow although the host's peer does not read: what is
+// queued for it in this process is lost, as in the queue of a socket that is
+// reset. What the peer can take at once it still gets.
+//
 // # No stranded flow
 //
 // A half-closed flow can wait for ever on a side that is gone and has nothing
@@ -50,6 +54,9 @@ type Conn interface {
 	net.Conn
 	CloseWrite() error // FIN
 	Abort()            // RST
+	// OnReset calls f, from any goroutine, when the connection has broken,
+	// until cancel is called, or a little longer.
+	OnReset(f func()) (cancel func())
 }
 
 // Options changes what TCP does. The zero value is the usual.
@@ -91,6 +98,7 @@ func TCP(host *net.TCPConn, box Conn, o Options) Bytes {
 		return Bytes{}
 	}
 	f.raw = raw
+	defer box.OnReset(f.boxReset)()
 	var n Bytes
 	outward := make(chan int64)
 	go func() { // joined below
@@ -126,7 +134,7 @@ func (f *flow) pumpOutward() int64 {
 	defer r.release()
 	for {
 		p, err := r.read()
-		n, werr := write(f.host, p)
+		n, werr := f.writeHost(p)
 		total += int64(n)
 		switch {
 		case werr != nil:
@@ -141,6 +149,29 @@ func (f *flow) pumpOutward() int64 {
 		f.abort()
 		return total
 	}
+}
+
+// boxReset wakes an outward pump that waits for the host's peer to read.
+func (f *flow) boxReset() {
+	// An error means that the connection is over already.
+	_ = f.host.SetWriteDeadline(time.Now())
+}
+
+// writeHost writes p to the host. After a reset of the box it does not wait.
+func (f *flow) writeHost(p []byte) (int, error) {
+	n, err := write(f.host, p)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	for n < len(p) {
+		m := 0
+		cerr := f.raw.Control(func(fd uintptr) { m, err = unix.Write(int(fd), p[n:]) })
+		if cerr != nil || err != nil {
+			return n, errors.Join(cerr, err)
+		}
+		n += m
+	}
+	return n, nil
 }
 
 // pumpInward carries host to box until the host's FIN or a reset, and stays to

@@ -18,6 +18,9 @@ type kernelBox struct{ *net.TCPConn }
 
 func (b kernelBox) Abort() { Reset(b.TCPConn) }
 
+// OnReset implements Conn; package nat's tests have one that tells.
+func (b kernelBox) OnReset(func()) func() { return func() {} }
+
 // connect is both ends of a connection over the host's loopback.
 func connect(t testing.TB) (client, server *net.TCPConn) {
 	t.Helper()

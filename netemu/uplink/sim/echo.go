@@ -29,10 +29,10 @@ func (u *Uplink) echo(e stack.Echo) {
 	case fate == vanishes:
 	case e.TTL <= 1 && !onLink(e.Dst):
 		typ, code := timeExceeded(e.Dst)
-		s.EchoError(e, gatewayFor(e.Dst), typ, code, 0)
+		s.EchoError(e, stack.ICMPError{From: gatewayFor(e.Dst), Type: typ, Code: code})
 	case fate == cannot:
 		typ, code := unreachableCode(e.Dst, why)
-		s.EchoError(e, gatewayFor(e.Dst), typ, code, 0)
+		s.EchoError(e, stack.ICMPError{From: gatewayFor(e.Dst), Type: typ, Code: code})
 	case h.echo && !h.lost():
 		u.delay.after(h.wait(), func() { s.EchoReply(e, replyTTL) })
 	}
