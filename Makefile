@@ -24,7 +24,7 @@ ENTRY := -E=netbox_start
 # the network more than they compute. The timeout is a package's.
 TESTFLAGS ?= -timeout 10m
 
-.PHONY: build install demo test race fuzz bench lint deps deps-demo clean
+.PHONY: build install demo test race fuzz bench conformance lint deps deps-demo clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) $(ENTRY)' -o $(BIN)/ ./cmd/netbox
@@ -49,6 +49,9 @@ fuzz:
 bench: deps build
 	go build -o build/bench ./test/bench
 	scripts/contained build/bench -o docs/bench.md
+
+conformance: deps build
+	go test ./test/conformance -count=1 -timeout 60m -v -all
 
 lint:
 	scripts/lint

@@ -75,12 +75,12 @@ type datagram struct {
 	want           wanted
 }
 
-func (d *datagram) id() *identity             { return &d.idn }
-func (d *datagram) stack() *stack.Stack       { return d.e.stack }
-func (d *datagram) memo() *memo               { return &d.mem }
-func (d *datagram) endpoint() *stack.Endpoint { return d.tr.endpoint() }
-func (d *datagram) pending() bool             { return false }
-func (d *datagram) listen(int32) unix.Errno   { return unix.EOPNOTSUPP }
+func (d *datagram) id() *identity                             { return &d.idn }
+func (d *datagram) stack() *stack.Stack                       { return d.e.stack }
+func (d *datagram) memo() *memo                               { return &d.mem }
+func (d *datagram) endpoint() *stack.Endpoint                 { return d.tr.endpoint() }
+func (d *datagram) pending() bool                             { return false }
+func (d *datagram) listen(trap.Task, int32, int32) unix.Errno { return unix.EOPNOTSUPP }
 
 func (d *datagram) bind(a abi.Sockaddr) unix.Errno {
 	d.flush()

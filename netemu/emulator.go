@@ -38,6 +38,9 @@ type Config struct {
 	// YieldPort is asked to give up a service of netbox's own on a port that a
 	// program wants to bind; it says whether it did. Nil: there is none.
 	YieldPort func(port uint16) bool
+	// Borrow says that trap.Task's Borrow works here: TCP sockets then begin
+	// with an idle surrogate.
+	Borrow bool
 }
 
 // Emulator emulates the sockets of one sandbox. It implements trap.Handler.
@@ -48,6 +51,7 @@ type Emulator struct {
 	reg     registry
 	names   *unixNames
 	yield   func(port uint16) bool
+	borrow  bool
 	ledger  Ledger
 	linger  lingering
 
@@ -62,7 +66,7 @@ var _ trap.Handler = (*Emulator)(nil)
 func New(c Config) *Emulator {
 	e := &Emulator{
 		stack: c.Stack, netlink: c.Netlink, log: c.Log,
-		names: newUnixNames(c.AllowUnix), yield: c.YieldPort,
+		names: newUnixNames(c.AllowUnix), yield: c.YieldPort, borrow: c.Borrow,
 		sweepNow: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}

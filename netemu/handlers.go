@@ -56,7 +56,7 @@ func (e *Emulator) listen(t trap.Task, c trap.Call) trap.Verdict {
 	if s == nil {
 		return trap.Run()
 	}
-	return trap.Fail(s.listen(c.Int32(1)))
+	return trap.Fail(s.listen(t, c.Int32(0), c.Int32(1)))
 }
 
 // acceptRequest is where accept(2) wants the peer's address and which flags the

@@ -35,12 +35,23 @@ type listener struct {
 }
 
 // listen is listen(2); the backlog is cut to somaxconn as __sys_listen does.
-func (s *stream) listen(backlog int32) unix.Errno {
+func (s *stream) listen(t trap.Task, fd int32, backlog int32) unix.Errno {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != fresh && s.state != listening {
 		return unix.EINVAL
 	}
+	file, errno := s.borrowLocked(t, fd)
+	if errno == 0 {
+		errno = s.listenLocked(file, backlog)
+		giveBack(file)
+	}
+	return errno
+}
+
+// listenLocked makes a socket listen, or changes its backlog. file is as for
+// joinLocked.
+func (s *stream) listenLocked(file int, backlog int32) unix.Errno {
 	n := int(backlog)
 	if n < 0 || n > somaxconn {
 		n = somaxconn
@@ -59,6 +70,10 @@ func (s *stream) listen(backlog int32) unix.Errno {
 	if s.state == listening {
 		s.listener.setLimit(limit, n)
 		return 0
+	}
+	if errno := s.joinLocked(file); errno != 0 {
+		s.endLocked(errno, true)
+		return errno
 	}
 	s.state = listening
 	s.listener = &listener{s: s, limit: limit, backlog: n, done: make(chan struct{}), room: make(chan struct{}, 1)}
@@ -143,7 +158,7 @@ func (e *Emulator) acceptedStream(id identity, ep *stack.Endpoint) (*stream, uni
 	s := e.prepareStream(id, ep, sur)
 	s.state, s.file, s.reported = connected, pair.T, true
 	s.rememberLocked()
-	s.start()
+	s.start(false)
 	e.wg.Add(1) // inbound
 	go s.inbound()
 	return s, 0

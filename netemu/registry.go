@@ -18,7 +18,7 @@ type socket interface {
 	// connect gets the address undecoded: what is checked first depends on the
 	// kind.
 	connect(t trap.Task, fd int32, raw []byte) trap.Verdict
-	listen(backlog int32) unix.Errno
+	listen(t trap.Task, fd int32, backlog int32) unix.Errno
 	accept(t trap.Task, fd int32, q acceptRequest) trap.Verdict
 	shutdown(c trap.Call, how int32) trap.Verdict
 	name() (abi.Sockaddr, unix.Errno)
@@ -54,7 +54,7 @@ type identity struct {
 // the end on every descriptor of a busy server, at some 500 bytes each.
 const maxTombstones = 1024
 
-// sweepEvery is the number of datagram sockets made after which the dead ones
+// sweepEvery is the number of sockets without announcement made after which the dead ones
 // are looked for at once.
 const sweepEvery = 64
 
@@ -102,7 +102,7 @@ func (r *registry) add(s socket) {
 	r.mu.Lock()
 	r.byInode[s.id().inode] = s
 	sweep := false
-	if _, ok := s.(*datagram); ok {
+	if !announced(s) {
 		r.unswept++
 		if sweep = r.unswept >= sweepEvery; sweep {
 			r.unswept = 0
@@ -112,6 +112,18 @@ func (r *registry) add(s socket) {
 	if sweep {
 		r.sweep()
 	}
+}
+
+// announced says that the kernel announces the end of a socket's surrogate: it
+// does so for all but datagram sockets and idle streams.
+func announced(s socket) bool {
+	switch s := s.(type) {
+	case *datagram:
+		return false
+	case *stream:
+		return !s.idle
+	}
+	return true
 }
 
 func (r *registry) get(inode uint64) socket {

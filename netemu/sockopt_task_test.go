@@ -60,6 +60,8 @@ func (o *optionTask) Inode(fd int32) (uint64, unix.Errno) {
 	return st.Ino, 0
 }
 
+func (o *optionTask) Borrow(int32) (int, unix.Errno) { return -1, unix.EPERM }
+
 func (o *optionTask) StatusFlags(int32) (int, unix.Errno) { return unix.O_NONBLOCK, 0 }
 
 func newOptionTask(t *testing.T) *optionTask {

@@ -27,8 +27,9 @@ const (
 	over
 )
 
-// stream is a TCP socket. Its outbound goroutine runs from the start, since it
-// is the one that sees the surrogate close; inbound runs from connect on.
+// stream is a TCP socket. Its outbound goroutine runs from when the surrogate has
+// an S, since it is the one that sees the surrogate close; inbound runs from
+// connect on.
 type stream struct {
 	e   *Emulator
 	idn identity
@@ -42,6 +43,8 @@ type stream struct {
 	mu    sync.Mutex
 	ep    *stack.Endpoint
 	state streamState
+	// idle says that the surrogate has no S, which connect and listen give it.
+	idle bool
 	// soError is what SO_ERROR will tell, once.
 	soError unix.Errno
 	// reported says that connect(2) has told the outcome of a handshake that it
@@ -73,15 +76,23 @@ func (e *Emulator) newStream(id identity, family stack.Family, flags int) trap.V
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	sur, pair, err := surrogate.NewConnecting(flags&unix.SOCK_NONBLOCK != 0)
+	idle := e.borrow
+	sur, pair, err := newSurrogate(idle, flags&unix.SOCK_NONBLOCK != 0)
 	if err != nil {
 		ep.Close()
 		return trap.Fail(surrogateErrno(err))
 	}
 	id.inode = pair.Inode
 	s := e.prepareStream(id, ep, sur)
-	s.start()
+	s.start(idle)
 	return install(pair.T, flags, s.close)
+}
+
+func newSurrogate(idle, nonblock bool) (*surrogate.Stream, surrogate.Pair, error) {
+	if idle {
+		return surrogate.NewIdle(nonblock)
+	}
+	return surrogate.NewConnecting(nonblock)
 }
 
 // prepareStream is a stream before its goroutines run.
@@ -92,12 +103,16 @@ func (e *Emulator) prepareStream(id identity, ep *stack.Endpoint, sur *surrogate
 	}
 }
 
-// start registers the stream and starts its outbound goroutine.
-func (s *stream) start() {
+// start registers the stream and starts its outbound goroutine, unless its
+// surrogate is idle.
+func (s *stream) start(idle bool) {
 	s.subscribe()
+	s.idle = idle
 	s.e.reg.add(s)
-	s.e.wg.Add(1) // outbound
-	go s.outbound()
+	if !idle {
+		s.e.wg.Add(1) // outbound
+		go s.outbound()
+	}
 }
 
 // subscribe asks netstack for tokens.
@@ -151,7 +166,7 @@ func (s *stream) peer() (abi.Sockaddr, unix.Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.state == over && !s.failedConnect && s.remote.Addr().IsValid():
+	case s.state == over && !s.failedConnect && s.lingersLocked():
 		return sockaddr(s.idn.family, s.remote), 0
 	case s.state != connected:
 		return abi.Sockaddr{}, unix.ENOTCONN
@@ -192,7 +207,7 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 	case connected:
 	case over:
 		// Shut down already; Linux says so only when the peer has closed too.
-		if state := s.ep.TCPState(); sending(state) || state == tcpFinWait2 {
+		if s.lingersLocked() {
 			return trap.Done(0)
 		}
 		return trap.Fail(unix.ENOTCONN)
@@ -212,6 +227,14 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 	args := c.Args
 	args[1] = unix.SHUT_WR
 	return trap.RunThen(&args, passOn)
+}
+
+// lingersLocked says that a connection that is over for the task has a peer
+// still: it has when neither a reset nor both ends' FINs, acknowledged, have come
+// (TCP_CLOSE for inet_getname and inet_shutdown, also in TIME_WAIT).
+func (s *stream) lingersLocked() bool {
+	state := s.ep.TCPState()
+	return sending(state) || state == tcpFinWait2
 }
 
 // takeError is SO_ERROR; shown says that the surrogate still had an error to

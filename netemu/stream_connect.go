@@ -7,7 +7,6 @@ import (
 
 	"netbox/abi"
 	"netbox/netemu/stack"
-	"netbox/netemu/surrogate"
 	"netbox/trap"
 )
 
@@ -43,18 +42,27 @@ func (s *stream) connect(t trap.Task, fd int32, raw []byte) trap.Verdict {
 		}
 		return s.renewLocked(t, fd, raw)
 	}
+	return s.startLocked(t, fd, raw)
+}
+
+// startLocked sends the SYN.
+func (s *stream) startLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	sa, errno := streamAddress(s.idn.family, raw)
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	return s.startLocked(t, fd, sa)
-}
-
-// startLocked sends the SYN.
-func (s *stream) startLocked(t trap.Task, fd int32, sa abi.Sockaddr) trap.Verdict {
+	file, errno := s.borrowLocked(t, fd)
+	if errno != 0 {
+		return s.renewLocked(t, fd, raw)
+	}
+	defer giveBack(file)
 	s.e.reg.reapListeners()
-	errno := s.ep.Connect(stackAddr(sa))
+	errno = s.ep.Connect(stackAddr(sa))
 	if errno != 0 && errno != unix.EINPROGRESS {
+		return trap.Fail(errno)
+	}
+	if errno := s.joinLocked(file); errno != 0 {
+		s.endLocked(errno, true)
 		return trap.Fail(errno)
 	}
 	s.state, s.target = connecting, sa.Addr
@@ -132,7 +140,8 @@ func (s *stream) renewLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	sur, pair, err := surrogate.NewConnecting(flags&unix.O_NONBLOCK != 0)
+	idle := s.e.borrow && raw == nil
+	sur, pair, err := newSurrogate(idle, flags&unix.O_NONBLOCK != 0)
 	if err != nil {
 		ep.Close()
 		return trap.Fail(surrogateErrno(err))
@@ -140,7 +149,7 @@ func (s *stream) renewLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	id := s.idn
 	id.inode = pair.Inode
 	n := s.e.prepareStream(id, ep, sur)
-	n.start()
+	n.start(idle)
 	keepOptions(s, n, pair.T)
 	i := &trap.Install{File: pair.T, At: fd, CloseOnExec: flags&unix.O_CLOEXEC != 0, Failed: func(unix.Errno) { n.close() }}
 	i.Then = func(t trap.Task, fd int32) trap.Verdict {

@@ -38,7 +38,11 @@ func (s *stream) endLocked(errno unix.Errno, abort bool) {
 	} else {
 		s.sur.Close()
 	}
-	if !s.hungUp {
+	switch {
+	case s.hungUp:
+	case s.idle: // nothing announces its end
+		s.e.reg.remove(s)
+	default:
 		s.e.reg.bury(s)
 	}
 }

@@ -26,17 +26,32 @@ func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 	}
 	if flags&(unix.MSG_OOB|unix.MSG_FASTOPEN) != 0 {
 		s.e.ledger.count(t, "send flag", flags)
+	}
+	if flags&unix.MSG_FASTOPEN != 0 {
 		return trap.Fail(unix.EOPNOTSUPP)
 	}
 	switch c.NR {
 	case unix.SYS_SENDMSG:
-		return runNameless(t, c.Pointer(1))
+		return runNameless(t, c.Pointer(1), inline(c, 2))
 	case unix.SYS_SENDMMSG:
-		return trap.Run()
+		return trap.RunThen(inline(c, 3), nil)
 	}
 	args := c.Args
-	args[4], args[5] = 0, 0
+	args[3], args[4], args[5] = uint64(flags&^unix.MSG_OOB), 0, 0
 	return trap.RunThen(&args, passOn)
+}
+
+// inline gives the arguments for a call without MSG_OOB in its flags, argument
+// i; nil if it has none. Netstack knows no urgent pointer, so urgent data goes in
+// line, which is how receivers should want it (RFC 6093 section 6) and how they
+// see it behind a firewall that clears the pointer.
+func inline(c trap.Call, i int) *[6]uint64 {
+	if c.Args[i]&unix.MSG_OOB == 0 {
+		return nil
+	}
+	args := c.Args
+	args[i] &^= unix.MSG_OOB
+	return &args
 }
 
 // checkSend makes the checks of the system call itself and finds its flags.
@@ -53,17 +68,18 @@ func checkSend(t trap.Task, c trap.Call) (flags int32, errno unix.Errno) {
 	return c.Int32(3), errno
 }
 
-// runNameless lets the kernel run a sendmsg(2) whose header is at addr; a name
-// in it is hidden meanwhile, since an AF_UNIX stream would refuse it (EISCONN).
-func runNameless(t trap.Task, addr uint64) trap.Verdict {
+// runNameless lets the kernel run a sendmsg(2) with args, whose header is at addr;
+// a name in it is hidden meanwhile, since an AF_UNIX stream would refuse it
+// (EISCONN).
+func runNameless(t trap.Task, addr uint64, args *[6]uint64) trap.Verdict {
 	h, errno := copyMsghdr(t, addr)
 	if errno != 0 || h.Name == 0 || h.NameLen == 0 {
-		return trap.Run()
+		return trap.RunThen(args, nil)
 	}
 	if errno := writeInt32(t, addr+abi.OffsetMsghdrNameLen, 0); errno != 0 {
 		return trap.Fail(errno)
 	}
-	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {
+	return trap.RunThen(args, func(t trap.Task, ret int64) trap.Verdict {
 		writeInt32(t, addr+abi.OffsetMsghdrNameLen, int32(h.NameLen))
 		return passOn(t, ret)
 	})

@@ -17,6 +17,7 @@ var (
 const (
 	untrapped      = "the call is not trapped, and a surrogate is an AF_UNIX socket"
 	connectingLook = "a TCP surrogate that is not connected looks like one that is connecting"
+	borrowing      = "a TCP surrogate that is not connected looks like one where netbox may call pidfd_getfd(2), which Docker's profile refuses"
 	plainRefusal   = untrapped + ": read, recv and send tell a UDP refusal as ECONNRESET"
 )
 
@@ -30,7 +31,7 @@ var Programs = []Program{
 	)},
 	{"share", join(
 		every(everyC, "vfork_exec exec_from_thread clone_files exec_keeps_listener"),
-		every(dynamic, `fork_shares_connection fork_last_close_ends fork_child_makes_sockets
+		every(dynamic, `fork_shares_connection fork_child_connects fork_last_close_ends fork_child_makes_sockets
 			exec_keeps_connection exec_closes_cloexec posix_spawn scm_rights_connection scm_rights_listener`),
 	)},
 	{"epoll", join(
@@ -42,7 +43,7 @@ var Programs = []Program{
 		every(dynamic, `fresh_udp listener connected refused pollrdhup pollhup reset_by_peer select_wakes
 			select_three_sets ppoll_mask pselect_mask many_descriptors`),
 		needing(Remote, every(dynamic, "connecting")),
-		only(Native, connectingLook, every(dynamic, "fresh_tcp")),
+		only(Native|Ptrace, borrowing, every(dynamic, "fresh_tcp")),
 	)},
 	{"accept", join(
 		every(everyC, "prefork thread_pool"),
@@ -83,7 +84,7 @@ var Programs = []Program{
 			bulk_both_ways_v6 back_pressure small_writes`),
 	)},
 	{"stream", join(
-		every(dynamic, `msg_peek msg_waitall msg_waitall_end msg_dontwait vectors many_vectors
+		every(dynamic, `msg_peek urgent_inline msg_waitall msg_waitall_end msg_dontwait vectors many_vectors
 			sendfile splice sendto_with_address recvfrom_address mmsg receive_timeout send_timeout zero_lengths
 			not_seekable`),
 		only(Native, untrapped+": recv without an address", every(dynamic, "msg_trunc")),
@@ -95,7 +96,7 @@ var Programs = []Program{
 		port_free_after_kill`)},
 	{"names", join(
 		every(everyC, "dual_stack_accept mapped_udp"),
-		every(dynamic, `before_and_after_bind after_connect after_peer_is_gone identity_stays udp_connect udp_send_binds
+		every(dynamic, `before_and_after_bind after_connect after_peer_is_gone peer_ended peer_reset identity_stays udp_connect udp_send_binds
 			short_buffers mapped_connect v6only_refuses_v4 all_of_127`),
 	)},
 	{"udp", join(

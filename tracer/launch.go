@@ -44,6 +44,9 @@ type ExitStatus struct {
 // exits with 127 then), EACCES and others (126).
 type ExecError = ptrace.ExecError
 
+// CanBorrow says whether trap.Task's Borrow works here.
+func CanBorrow() bool { return ptrace.CanBorrow() }
+
 // Launch runs a program and all its descendants; see the package doc. An
 // *ExecError means that the program was not started, other errors are the
 // supervisor's own failures.

@@ -33,6 +33,10 @@ type Task interface {
 	// StatusFlags are the file status flags (O_NONBLOCK) of descriptor fd, as
 	// F_GETFL would tell.
 	StatusFlags(fd int32) (int, unix.Errno)
+	// Borrow gives the supervisor a copy of descriptor fd, to close soon: the
+	// emulation knows by S that every copy of T is closed. EPERM: not allowed
+	// here.
+	Borrow(fd int32) (int, unix.Errno)
 }
 
 // Call is a trapped system call: its number and its argument registers, on

@@ -19,6 +19,7 @@ import (
 	"netbox/netemu/uplink/nat"
 	"netbox/netemu/uplink/none"
 	"netbox/netemu/uplink/sim"
+	"netbox/tracer"
 )
 
 // box is a sandbox's network, put together: the program's host stack with the
@@ -154,7 +155,7 @@ func (b *box) publish() error {
 func (b *box) emulate() error {
 	b.emulator = netemu.New(netemu.Config{
 		Stack: b.host, Netlink: netlink.NewServer(b.host), Log: b.o.log, AllowUnix: b.o.allowUnix,
-		YieldPort: b.yieldPort,
+		YieldPort: b.yieldPort, Borrow: tracer.CanBorrow(),
 	})
 	return nil
 }

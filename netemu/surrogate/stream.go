@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -28,10 +29,15 @@ const towardsTask = 1 << 20
 
 // Stream is the supervisor's end of a stream surrogate.
 //
-//	connecting → open (Open) → [write half closed (CloseWrite)] → closed (Close, Reset)
+//	[idle (Join)] → connecting → open (Open) → [write half closed (CloseWrite)] → closed (Close, Reset)
 type Stream struct {
 	f  *os.File
 	rc syscall.RawConn
+
+	// idle says that there is no S yet: f and rc are set by Join. name is the
+	// abstract name of an idle T.
+	idle atomic.Bool
+	name *unix.SockaddrUnix
 
 	mu sync.Mutex
 	// ghost counts the bytes at the head of S's queue that are not the task's
@@ -250,38 +256,8 @@ func (s *Stream) SendFile(file int) (err error) {
 	return err
 }
 
-// CloseWrite lets T read an end of file after what is queued.
-func (s *Stream) CloseWrite() {
-	s.control(func(fd int) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.endSent = true
-		unix.Shutdown(fd, unix.SHUT_WR)
-	})
-}
-
-// Close ends the surrogate in order: T reads what is queued, then an end of
-// file, and its writes fail with EPIPE.
-func (s *Stream) Close() {
-	s.control(func(fd int) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		junk := make([]byte, fillerChunk)
-		for {
-			if n, err := recv(fd, junk, 0); n <= 0 || err != nil {
-				return
-			}
-		}
-	})
-	s.f.Close()
-}
-
-// Reset ends the surrogate with an error: T reads what is queued, then gets
-// ECONNRESET once, then an end of file. Without a ghost it is an end of file.
-func (s *Stream) Reset() { s.f.Close() }
-
 func (s *Stream) control(f func(fd int)) {
-	if s.rc == nil {
+	if s.idle.Load() || s.rc == nil {
 		return
 	}
 	_ = s.rc.Control(func(fd uintptr) { f(int(fd)) })

@@ -285,3 +285,64 @@ func TestAlive(t *testing.T) {
 		t.Fatalf("Push = %v", errno)
 	}
 }
+
+func TestIdleLooksUnconnectedUntilJoin(t *testing.T) {
+	s, p, err := NewIdle(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	T := p.T
+	defer unix.Close(T)
+	if got := pollNow(T, unix.POLLIN|unix.POLLOUT); got != unix.POLLOUT|unix.POLLHUP {
+		t.Errorf("idle T polls %#x", got)
+	}
+	if _, err := unix.Read(T, make([]byte, 1)); err != unix.EINVAL {
+		t.Errorf("read of an idle T: %v", err)
+	}
+	if _, err := unix.Write(T, []byte("x")); err != unix.ENOTCONN {
+		t.Errorf("write to an idle T: %v", err)
+	}
+	copied, err := unix.Dup(T)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Join(copied)
+	unix.Close(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got := pollNow(T, unix.POLLIN|unix.POLLOUT); got != 0 {
+		t.Errorf("joined T polls %#x", got)
+	}
+	s.Open()
+	if _, err := unix.Write(T, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := s.Next(make([]byte, 16)); string(data) != "x" || err != nil {
+		t.Errorf("Next = %q, %v", data, err)
+	}
+	if n, err := s.Write([]byte("y")); n != 1 || err != nil {
+		t.Errorf("Write = %d, %v", n, err)
+	}
+}
+
+func TestIdleIsHungUpWithItsLastCopy(t *testing.T) {
+	s, p, err := NewIdle(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dup, err := unix.Dup(p.T)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(p.T)
+	if s.HungUp() {
+		t.Error("hung up while a copy is open")
+	}
+	unix.Close(dup)
+	if !s.HungUp() {
+		t.Error("not hung up after the last close")
+	}
+	s.Close()
+}

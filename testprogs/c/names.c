@@ -48,6 +48,46 @@ static void after_peer_is_gone(const char *name)
 	CHECK(local_port(p.client) != 0);
 }
 
+// The last acknowledgement may be on its way.
+static void await_no_peer(int fd)
+{
+	union address a;
+	socklen_t len = sizeof a;
+	while (getpeername(fd, &a.any, &len) == 0)
+		sleep_ms(5);
+	EQ(errno, ENOTCONN);
+}
+
+static void peer_ended(const char *name)
+{
+	(void)name;
+	struct pair p = tcp_pair(AF_INET);
+	OK(shutdown(p.server, SHUT_WR));
+	EQ(poll_one(p.client, POLLRDHUP, 5000), POLLRDHUP);
+	OK(shutdown(p.client, SHUT_WR));
+	EQ(poll_one(p.server, POLLHUP, 5000) & POLLHUP, POLLHUP);
+	await_no_peer(p.client);
+	await_no_peer(p.server);
+}
+
+// After a reset there is no peer, but there may be data of it.
+static void peer_reset(const char *name)
+{
+	(void)name;
+	union address a;
+	socklen_t len = sizeof a;
+	char c;
+	struct pair p = tcp_pair(AF_INET);
+	struct linger reset = { .l_onoff = 1 };
+	OK(setsockopt(p.server, SOL_SOCKET, SO_LINGER, &reset, sizeof reset));
+	write_all(p.server, "x", 1);
+	OK(close(p.server));
+	EQ(poll_one(p.client, POLLHUP, 5000) & POLLHUP, POLLHUP);
+	ERR(getpeername(p.client, &a.any, &len), ENOTCONN);
+	EQ(read(p.client, &c, 1), 1);
+	ERR(read(p.client, &c, 1), ECONNRESET);
+}
+
 // A connection that both ends have shut is an inet socket until it is closed,
 // for this descriptor and every copy of it.
 static void identity_stays(const char *name)
@@ -234,6 +274,8 @@ static const struct test_case cases[] = {
 	{ "before_and_after_bind", before_and_after_bind },
 	{ "after_connect", after_connect },
 	{ "after_peer_is_gone", after_peer_is_gone },
+	{ "peer_ended", peer_ended },
+	{ "peer_reset", peer_reset },
 	{ "identity_stays", identity_stays },
 	{ "udp_connect", udp_connect_names },
 	{ "udp_send_binds", udp_send_binds },

@@ -22,6 +22,20 @@ static void fork_shares_connection(const char *name)
 	ping_pong(p.client, p.server);
 }
 
+// What a child connects, its parent's copy is connected to.
+static void fork_child_connects(const char *name)
+{
+	(void)name;
+	int l = listener(AF_INET, 1), fd = OK(socket(AF_INET, SOCK_STREAM, 0)), copy = OK(dup(fd));
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		OK(connect_fd(fd, l));
+		_exit(0);
+	}
+	wait_ok(pid);
+	ping_pong(copy, OK(accept(l, NULL, NULL)));
+}
+
 // The connection ends when the last copy is closed, not the first.
 static void fork_last_close_ends(const char *name)
 {
@@ -329,6 +343,7 @@ static void clone_files(const char *name)
 
 static const struct test_case cases[] = {
 	{ "fork_shares_connection", fork_shares_connection },
+	{ "fork_child_connects", fork_child_connects },
 	{ "fork_last_close_ends", fork_last_close_ends },
 	{ "fork_child_makes_sockets", fork_child_makes_sockets },
 	{ "exec_keeps_listener", exec_keeps_listener },

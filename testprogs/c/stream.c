@@ -19,6 +19,22 @@ static void msg_peek(const char *name)
 	ERR(recv(p.server, text, 1, MSG_PEEK | MSG_DONTWAIT), EAGAIN);
 }
 
+// Urgent data is at its place in the stream for who wants it there.
+static void urgent_inline(const char *name)
+{
+	(void)name;
+	struct pair p = tcp_pair(AF_INET);
+	char text[8];
+	struct iovec iov = { "ef", 2 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	OK(set_int(p.server, SOL_SOCKET, SO_OOBINLINE, 1));
+	EQ(send(p.client, "ab", 2, 0), 2);
+	EQ(send(p.client, "cd", 2, MSG_OOB), 2);
+	EQ(sendmsg(p.client, &m, MSG_OOB), 2);
+	read_all(p.server, text, 6);
+	EQ(memcmp(text, "abcdef", 6), 0);
+}
+
 static void *write_in_pieces(void *argument)
 {
 	for (int i = 0; i < 10; i++) {
@@ -299,6 +315,7 @@ static void not_seekable(const char *name)
 
 static const struct test_case cases[] = {
 	{ "msg_peek", msg_peek },
+	{ "urgent_inline", urgent_inline },
 	{ "msg_waitall", msg_waitall },
 	{ "msg_waitall_end", msg_waitall_end },
 	{ "msg_dontwait", msg_dontwait },

@@ -89,6 +89,8 @@ func (t *task) WriteMemory(addr uint64, p []byte) unix.Errno { return writeMemor
 
 func (t *task) Inode(fd int32) (uint64, unix.Errno) { return socketInode(t.tid, fd) }
 
+func (t *task) Borrow(fd int32) (int, unix.Errno) { return borrow(t.tid, t.proc.pid, fd) }
+
 func (t *task) StatusFlags(fd int32) (int, unix.Errno) { return statusFlags(t.tid, fd) }
 
 // resume lets the task go on from whatever stop it is in, with signal sig in

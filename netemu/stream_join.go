@@ -1,0 +1,50 @@
+package netemu
+
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/trap"
+)
+
+// borrowLocked gets what joinLocked needs, to give back: a copy of an idle
+// surrogate's T, or -1 if the surrogate has its S.
+func (s *stream) borrowLocked(t trap.Task, fd int32) (int, unix.Errno) {
+	if !s.idle {
+		return -1, 0
+	}
+	file, errno := t.Borrow(fd)
+	if errno != 0 {
+		s.e.log.Debug("a descriptor cannot be borrowed", "program", t.Name(), "errno", errno)
+		return -1, unix.ENOBUFS
+	}
+	var st unix.Stat_t
+	err := unix.Fstat(file, &st)
+	if err != nil || st.Ino != s.idn.inode {
+		unix.Close(file) // another thread has exchanged it
+		return -1, unix.EBADF
+	}
+	return file, 0
+}
+
+// giveBack closes what borrowLocked gave.
+func giveBack(file int) {
+	if file >= 0 {
+		unix.Close(file)
+	}
+}
+
+// joinLocked gives an idle surrogate its S, before the socket leaves the state
+// fresh. file is what borrowLocked gave.
+func (s *stream) joinLocked(file int) unix.Errno {
+	if !s.idle {
+		return 0
+	}
+	err := s.sur.Join(file)
+	if err != nil {
+		return surrogateErrno(err)
+	}
+	s.idle = false
+	s.e.wg.Add(1) // outbound
+	go s.outbound()
+	return 0
+}

@@ -1,0 +1,102 @@
+package surrogate
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// NewIdle makes a stream surrogate whose T is a socket of its own, without S,
+// as a TCP socket is before connect(2) and listen(2): it polls POLLOUT and
+// POLLHUP, and reading fails (with EINVAL, for TCP's ENOTCONN), and writing
+// (with ENOTCONN, for EPIPE). [Stream.Join] makes it one that is connecting.
+func NewIdle(nonblock bool) (*Stream, Pair, error) {
+	typ := unix.SOCK_STREAM | unix.SOCK_CLOEXEC
+	if nonblock {
+		typ |= unix.SOCK_NONBLOCK
+	}
+	t, err := unix.Socket(unix.AF_UNIX, typ, 0)
+	if err != nil {
+		return nil, Pair{}, fmt.Errorf("socket: %w", err)
+	}
+	p := Pair{S: -1, T: t}
+	s := &Stream{name: abstractName()}
+	s.idle.Store(true)
+	var st unix.Stat_t
+	if err = unix.Fstat(t, &st); err == nil {
+		err = unix.Bind(t, s.name)
+	}
+	if err != nil {
+		unix.Close(t)
+		return nil, Pair{}, fmt.Errorf("surrogate: %w", err)
+	}
+	p.Inode = st.Ino
+	return s, p, nil
+}
+
+// joinBacklog is how many others would have to find Join's listener, by its
+// random name and in the time between two calls, to keep T out.
+const joinBacklog = 128
+
+// Join gives an idle surrogate its S, and T the look of one that NewConnecting
+// has made. t is a copy of T. No other method may run meanwhile but HungUp,
+// Unread and the like, which answer for an idle surrogate until Join is done.
+func (s *Stream) Join(t int) error {
+	fd, err := s.meet(t)
+	if err != nil {
+		return fmt.Errorf("joining a surrogate: %w", err)
+	}
+	// What the kernel does not grant is not missed but for speed.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, towardsTask)
+	s.f = os.NewFile(uintptr(fd), "surrogate")
+	if s.ghost, err = fill(t); err == nil {
+		s.rc, err = s.f.SyscallConn()
+	}
+	if err != nil {
+		s.f.Close()
+		return os.NewSyscallError("surrogate", err)
+	}
+	s.idle.Store(false)
+	return nil
+}
+
+// meet connects T to a listener of the moment and accepts the other end.
+func (s *Stream) meet(t int) (int, error) {
+	l, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(l)
+	name := abstractName()
+	err = unix.Bind(l, name)
+	if err == nil {
+		err = unix.Listen(l, joinBacklog)
+	}
+	if err == nil {
+		err = unix.Connect(t, name)
+	}
+	for err == nil {
+		var fd int
+		var peer unix.Sockaddr
+		fd, peer, err = unix.Accept4(l, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+		if err != nil {
+			break
+		}
+		if from, ok := peer.(*unix.SockaddrUnix); ok && from.Name == s.name.Name {
+			return fd, nil
+		}
+		unix.Close(fd) // somebody else's
+	}
+	return -1, err
+}
+
+// abandoned says that every copy of an idle T is closed: then its name is free.
+func (s *Stream) abandoned() bool {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return unix.Bind(fd, s.name) == nil
+}

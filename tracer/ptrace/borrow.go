@@ -1,0 +1,47 @@
+package ptrace
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// pidfdThread is PIDFD_THREAD of <linux/pidfd.h>.
+const pidfdThread = unix.O_EXCL
+
+// borrow copies descriptor fd out of thread tid of process pid (pidfd_getfd(2),
+// since Linux 5.6). It takes the rights that reading the process's memory takes,
+// which a tracer has; but a container's seccomp profile may refuse the call
+// itself. Before Linux 6.9 there are no descriptors of threads; the first
+// thread's table is nearly always the same.
+func borrow(tid, pid int, fd int32) (int, unix.Errno) {
+	process, err := unix.PidfdOpen(tid, pidfdThread)
+	if err == unix.EINVAL {
+		process, err = unix.PidfdOpen(pid, 0)
+	}
+	if err != nil {
+		return -1, errnoOf(err)
+	}
+	defer unix.Close(process)
+	file, err := unix.PidfdGetfd(process, int(fd), 0)
+	if err != nil {
+		return -1, errnoOf(err)
+	}
+	return file, 0
+}
+
+// CanBorrow says whether this kernel, and what it is confined by, knows the
+// call at all.
+func CanBorrow() bool {
+	f, err := os.Open("/dev/null")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	file, errno := borrow(os.Getpid(), os.Getpid(), int32(f.Fd()))
+	if errno != 0 {
+		return false
+	}
+	unix.Close(file)
+	return true
+}
