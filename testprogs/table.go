@@ -37,7 +37,7 @@ var Programs = []Program{
 	{"epoll", join(
 		every(everyC, "edge_triggered connect_edge"),
 		every(dynamic, `level_triggered edge_triggered_output one_shot exclusive listener listener_edge
-			connect_refused_edge peer_half_closes registration_across_dup datagram_edge inherited_instance`),
+			connect_refused_edge peer_half_closes registration_across_dup datagram_edge inherited_instance ignored_signals ignored_storm`),
 	)},
 	{"poll", join(
 		every(dynamic, `fresh_udp listener connected refused pollrdhup pollhup reset_by_peer select_wakes

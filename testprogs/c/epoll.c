@@ -237,6 +237,73 @@ static void registration_across_dup(const char *name)
 	EQ(next(ep, 50), 0);
 }
 
+static void on_signal(int signal) { (void)signal; }
+
+struct disturbed {
+	pid_t waiter;
+	int pipe;
+};
+
+// Signals that are ignored, each way, then one with a handler, then data.
+static void *disturb(void *argument)
+{
+	struct disturbed *d = argument;
+	static const int signals[] = { SIGCHLD, SIGURG, SIGWINCH, SIGUSR1, SIGCHLD, SIGUSR2 };
+	for (unsigned i = 0; i < COUNT(signals); i++) {
+		wait_blocked(d->waiter);
+		OK(syscall(SYS_tgkill, getpid(), d->waiter, signals[i]));
+	}
+	wait_blocked(d->waiter);
+	write_all(d->pipe, "x", 1);
+	return NULL;
+}
+
+// A signal that the process ignores does not end a wait; one with a handler
+// does, with EINTR in spite of SA_RESTART (signal(7)).
+static void ignored_signals(const char *name)
+{
+	(void)name;
+	struct sigaction handler = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	OK(sigaction(SIGUSR2, &handler, NULL));
+	OK(signal(SIGUSR1, SIG_IGN));
+	static const int limits[] = { -1, 50000 };
+	for (unsigned i = 0; i < COUNT(limits); i++) {
+		int ends[2];
+		OK(pipe(ends));
+		int ep = watch(ends[0], EPOLLIN);
+		struct epoll_event e;
+		struct disturbed d = { own_tid(), ends[1] };
+		pthread_t thread = start(disturb, &d);
+		ERR(epoll_wait(ep, &e, 1, limits[i]), EINTR);
+		EQ(epoll_wait(ep, &e, 1, limits[i]), 1);
+		join(thread);
+	}
+}
+
+static void *disturb_for_ever(void *argument)
+{
+	struct disturbed *d = argument;
+	for (;;) {
+		OK(syscall(SYS_tgkill, getpid(), d->waiter, SIGCHLD));
+		sleep_ms(5);
+	}
+	return NULL;
+}
+
+// However many come, a wait with a time limit ends; not before its time, unless
+// it says so.
+static void ignored_storm(const char *name)
+{
+	(void)name;
+	struct disturbed d = { own_tid(), -1 };
+	start(disturb_for_ever, &d);
+	struct epoll_event e;
+	int ep = OK(epoll_create1(0));
+	long begin = now_ms();
+	int n = epoll_wait(ep, &e, 1, 300);
+	CHECK(n == 0 ? now_ms() - begin >= 299 : errno == EINTR);
+}
+
 static void datagram_edge(const char *name)
 {
 	(void)name;
@@ -280,6 +347,8 @@ static const struct test_case cases[] = {
 	{ "peer_half_closes", peer_half_closes },
 	{ "registration_across_dup", registration_across_dup },
 	{ "datagram_edge", datagram_edge },
+	{ "ignored_signals", ignored_signals },
+	{ "ignored_storm", ignored_storm },
 	{ "inherited_instance", inherited_instance },
 };
 

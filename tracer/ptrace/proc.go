@@ -166,11 +166,14 @@ func taskName(tid int) string {
 }
 
 // caught are the signals (bit n-1 for signal n) that task tid has handlers for.
-func caught(tid int) uint64 {
+func caught(tid int) uint64 { return signalSet(tid, "\nSigCgt:\t") }
+
+// signalSet is the set of signals after name in /proc/TID/status.
+func signalSet(tid int, name string) uint64 {
 	var path pathBuffer
 	var buf [2048]byte
 	b, _ := path.task(tid, "/status").read(buf[:])
-	_, b, ok := bytes.Cut(b, []byte("\nSigCgt:\t"))
+	_, b, ok := bytes.Cut(b, []byte(name))
 	if !ok || len(b) < 16 {
 		return 0
 	}

@@ -89,3 +89,7 @@ func (r *regs) setInjected(ip uint64, nr int, args *[6]uint64) {
 }
 
 func (r *regs) ip() uint64 { return r.Rip }
+
+func epollWaits(nr int) bool {
+	return nr == unix.SYS_EPOLL_WAIT || nr == unix.SYS_EPOLL_PWAIT || nr == unix.SYS_EPOLL_PWAIT2
+}
