@@ -40,10 +40,10 @@ func (s *Stream) Reset() {
 }
 
 // HungUp says that every copy of T is closed.
-func (s *Stream) HungUp() (hup bool) {
+func (s *Stream) HungUp() bool {
 	if s.idle.Load() {
 		return s.abandoned()
 	}
-	s.control(func(fd int) { hup = pollNow(fd, 0)&unix.POLLHUP != 0 })
+	hup, _ := s.Closed()
 	return hup
 }

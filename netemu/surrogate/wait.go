@@ -41,12 +41,6 @@ func (s *Stream) WaitHangup() error {
 	return nil
 }
 
-// HungUp says that every copy of T is closed.
-func (s *Stream) HungUp() bool {
-	hup, _ := s.Closed()
-	return hup
-}
-
 // Closed says that every copy of T is closed, and whether T had unread data then.
 func (s *Stream) Closed() (hup, unread bool) {
 	s.control(func(fd int) {
