@@ -50,6 +50,9 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := quietStops(); err != nil {
+		return nil, fmt.Errorf("SIGCHLD: %w", err)
+	}
 	l, err := newListener()
 	if err != nil {
 		return nil, err
