@@ -3,6 +3,7 @@ package procfs
 import (
 	"encoding/hex"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -146,11 +147,13 @@ func devMulticast(s Source) []byte {
 		if i.Loopback {
 			continue
 		}
+		// The oldest first: Linux joins the groups of all nodes when an
+		// interface comes up, those of its addresses after that.
+		all := append(members(s, i, true), members(s, i, false)...)
+		slices.Reverse(all)
 		var order []string
-		users := map[string]int{}
-		for _, m := range append(members(s, i, false), members(s, i, true)...) {
-			mac := groupMAC(m.addr)
-			if users[mac]++; users[mac] == 1 {
+		for _, m := range all {
+			if mac := groupMAC(m.addr); !slices.Contains(order, mac) {
 				order = append(order, mac)
 			}
 		}

@@ -267,7 +267,7 @@ func protocols(s Source) []byte {
 		{"TCP", 2304, count(unix.IPPROTO_TCP, unix.AF_INET), 0, "no", 192, "yes", tcp},
 		{"NETLINK", 1096, len(s.NetlinkSockets()), -1, "NI", 0, "no", "n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n"},
 	} {
-		f.line("%-9s %4d %6d  %6d   %-3s %6d   %-4s%-10s %s", row.name, row.size, row.count, row.memory, row.press, row.header, row.slab, " kernel", row.calls)
+		f.line("%-9s %4d %6d  %6d   %-3s %6d   %-4s%-12s %s", row.name, row.size, row.count, row.memory, row.press, row.header, row.slab, " kernel", row.calls)
 	}
 	return f.Bytes()
 }
