@@ -58,3 +58,10 @@ func (t TCPInfo) Bytes(optlen int) []byte {
 	}
 	return b[:max(0, min(optlen, len(b)))]
 }
+
+// ParseTCPInfo decodes what Bytes has encoded whole; false if b is shorter.
+func ParseTCPInfo(b []byte) (TCPInfo, bool) {
+	var t TCPInfo
+	_, err := binary.Decode(b, binary.NativeEndian, &t)
+	return t, err == nil
+}

@@ -19,6 +19,7 @@ package netemu
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -54,6 +55,8 @@ type Emulator struct {
 	borrow  bool
 	ledger  Ledger
 	linger  lingering
+	mirror  mirror
+	misled  atomic.Bool // see symlink
 
 	sweepNow chan struct{}
 	stop     chan struct{}
@@ -137,4 +140,7 @@ func (e *Emulator) Close() {
 	close(e.stop)
 	e.reg.closeAll()
 	e.wg.Wait()
+	if err := e.mirror.close(); err != nil {
+		e.log.Warn("not removed", "err", err)
+	}
 }

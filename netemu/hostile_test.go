@@ -44,6 +44,10 @@ func (a *arena) WriteMemory(addr uint64, p []byte) unix.Errno {
 	return 0
 }
 
+func (a *arena) ReadPath(uint64) ([]byte, unix.Errno) { return nil, unix.EFAULT }
+
+func (a *arena) Path(int32) ([]byte, unix.Errno) { return nil, unix.EBADF }
+
 func (a *arena) Inode(fd int32) (uint64, unix.Errno) {
 	if ino, ok := a.inodes[fd]; ok {
 		return ino, 0

@@ -51,8 +51,8 @@ func (v inventory) Sockets(table, family uint8) []netlink.Socket {
 	return list
 }
 
-// tableOf is the table that a datagram socket is in: 0 for ICMP echo sockets,
-// for which Linux has none, and netlink sockets.
+// tableOf is the table that a datagram socket is in: 0 for netlink sockets. That
+// of ICMP echo sockets is in /proc/net only.
 func tableOf(id *identity) uint8 {
 	switch {
 	case id.family == unix.AF_NETLINK:
@@ -61,6 +61,8 @@ func tableOf(id *identity) uint8 {
 		return unix.IPPROTO_RAW
 	case id.protocol == unix.IPPROTO_UDP:
 		return unix.IPPROTO_UDP
+	case isEcho(id):
+		return uint8(id.protocol)
 	}
 	return 0
 }

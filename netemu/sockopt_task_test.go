@@ -52,6 +52,10 @@ func (o *optionTask) WriteMemory(addr uint64, p []byte) unix.Errno {
 	return 0
 }
 
+func (o *optionTask) ReadPath(uint64) ([]byte, unix.Errno) { return nil, unix.EFAULT }
+
+func (o *optionTask) Path(int32) ([]byte, unix.Errno) { return nil, unix.EBADF }
+
 func (o *optionTask) Inode(fd int32) (uint64, unix.Errno) {
 	var st unix.Stat_t
 	if unix.Fstat(int(fd), &st) != nil {

@@ -34,5 +34,8 @@ var syscalls = map[int]syscallRow{
 	unix.SYS_RECVFROM:    {"recvfrom", (*Emulator).receive, "MSG_OOB: EINVAL, as without urgent data"},
 	unix.SYS_RECVMSG:     {"recvmsg", (*Emulator).receive, "as recvfrom"},
 	unix.SYS_RECVMMSG:    {"recvmmsg", (*Emulator).receive, "as recvfrom"},
+	unix.SYS_OPENAT:      {"openat", (*Emulator).open, ""},
+	unix.SYS_OPENAT2:     {"openat2", (*Emulator).open, ""},
+	unix.SYS_SYMLINKAT:   {"symlinkat", (*Emulator).symlink, ""},
 	unix.SYS_IOCTL:       {"ioctl", (*Emulator).ioctl, "the SIOC* network requests"},
 }

@@ -13,9 +13,10 @@ import (
 // Filter is an assembled program for seccomp(2), SECCOMP_SET_MODE_FILTER.
 type Filter []unix.SockFilter
 
-// Build assembles the filter for the machine it runs on.
-func Build() (Filter, error) {
-	insns, err := assemble()
+// Build assembles the filter for the machine it runs on. With sysctls, opens
+// for writing are trapped too: see [CanWriteSysctl].
+func Build(sysctls bool) (Filter, error) {
+	insns, err := assemble(table(sysctls))
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ var trapped = func() map[int]bool {
 	if err != nil {
 		return m // Build fails for the same reason, before any task runs.
 	}
-	for _, r := range rules {
+	for _, r := range table(true) {
 		if nr, ok := info.SyscallNames[r.name]; ok && r.act == trap {
 			m[nr] = true
 		}
@@ -65,7 +66,7 @@ type leaf struct {
 	rule rule
 }
 
-func assemble() ([]bpf.Instruction, error) {
+func assemble(rules []rule) ([]bpf.Instruction, error) {
 	info, err := arch.GetInfo("")
 	if err != nil {
 		return nil, fmt.Errorf("seccomp: %w", err)

@@ -44,7 +44,7 @@ const (
 )
 
 func TestRows(t *testing.T) {
-	insns, err := assemble()
+	insns, err := assemble(table(true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,17 @@ func TestRows(t *testing.T) {
 		want uint32
 	}{
 		{"read", [6]uint64{}, allow},
-		{"openat", [6]uint64{}, allow},
+		{"openat", [6]uint64{}, trace},
+		{"openat", [6]uint64{atFDCWD, 1, unix.O_DIRECTORY | unix.O_NOFOLLOW}, trace},
+		{"openat", [6]uint64{^uint64(99), 1, unix.O_DIRECTORY | unix.O_NOFOLLOW}, trace}, // AT_FDCWD as a long
+		{"openat", [6]uint64{3, 1, unix.O_DIRECTORY}, trace},
+		{"openat", [6]uint64{3, 1, unix.O_NOFOLLOW}, trace},
+		{"openat", [6]uint64{3, 1, unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC}, allow},
+		{"openat", [6]uint64{3, 1, unix.O_WRONLY}, trace},
+		{"openat2", [6]uint64{}, trace},
+		{"symlinkat", [6]uint64{}, trace},
+		{"readlinkat", [6]uint64{}, allow},
+		{"newfstatat", [6]uint64{}, allow},
 		{"execve", [6]uint64{}, allow},
 		{"clone", [6]uint64{}, allow},
 		{"write", [6]uint64{3, 41, 42}, allow},
@@ -134,10 +144,35 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// TestReading: where the kernel refuses to write the files of the emulation's,
+// opens for writing are not trapped.
+func TestReading(t *testing.T) {
+	insns, err := assemble(table(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	vm, err := bpf.NewVM(insns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := machine(t)
+	for flags, want := range map[uint64]uint32{
+		unix.O_RDONLY: trace, unix.O_RDONLY | unix.O_CREAT: trace, unix.O_PATH: trace,
+		unix.O_WRONLY: allow, unix.O_RDWR | unix.O_CREAT | unix.O_TRUNC: allow, unix.O_RDWR | high: allow,
+	} {
+		for _, dir := range []uint64{atFDCWD, 3} {
+			got, err := vm.Run(data(uint32(info.ID), uint32(info.SyscallNames["openat"]), [6]uint64{dir, 1, flags}))
+			if err != nil || uint32(got) != want {
+				t.Errorf("openat(%#x, %#o): %#x, %v; want %#x", dir, flags, got, err, want)
+			}
+		}
+	}
+}
+
 // TestEveryRule: every rule that has no condition holds whatever the
 // arguments, and no number beside the rules is touched.
 func TestEveryRule(t *testing.T) {
-	insns, err := assemble()
+	insns, err := assemble(table(true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +182,7 @@ func TestEveryRule(t *testing.T) {
 	}
 	info := machine(t)
 	byNR := map[int]rule{}
-	for _, r := range rules {
+	for _, r := range table(true) {
 		byNR[info.SyscallNames[r.name]] = r
 		if r.why == "" {
 			t.Errorf("%s has no reason", r.name)
@@ -175,7 +210,7 @@ func TestEveryRule(t *testing.T) {
 
 // TestForeignABI: i386, x32 and numbers that are none.
 func TestForeignABI(t *testing.T) {
-	insns, err := assemble()
+	insns, err := assemble(table(true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +238,7 @@ func TestForeignABI(t *testing.T) {
 // TestHotPath bounds what an untrapped call costs where the kernel keeps no
 // bitmap of allowed calls.
 func TestHotPath(t *testing.T) {
-	insns, err := assemble()
+	insns, err := assemble(table(true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +295,7 @@ func steps(t *testing.T, insns []bpf.Instruction, in []byte) int {
 }
 
 func TestBuild(t *testing.T) {
-	f, err := Build()
+	f, err := Build(true)
 	if err != nil || len(f) == 0 {
 		t.Fatalf("%d instructions, %v", len(f), err)
 	}

@@ -27,6 +27,12 @@ type Task interface {
 	// or EFAULT.
 	ReadMemory(addr uint64, p []byte) unix.Errno
 	WriteMemory(addr uint64, p []byte) unix.Errno
+	// ReadPath is the NUL-terminated string at addr, without the NUL:
+	// ENAMETOOLONG for one of PATH_MAX bytes or more. Path is where descriptor
+	// fd leads (AT_FDCWD: the working directory), as the kernel writes it in
+	// /proc/PID/fd. Both are valid until the next call of the same method.
+	ReadPath(addr uint64) ([]byte, unix.Errno)
+	Path(fd int32) ([]byte, unix.Errno)
 	// Inode is the sockfs inode of descriptor fd. EBADF: not open.
 	// ENOTSOCK: open, and no socket.
 	Inode(fd int32) (uint64, unix.Errno)

@@ -40,7 +40,7 @@ type Verdict struct {
 // argument registers are used for the run, and put back afterwards. With
 // Then, the engine stops at the call's end and returns Then's verdict
 // instead: ret is the kernel's return value, -errno for a failure. Then must
-// not answer with Native, Install, Wait or Receive. Both nil (or a nil
+// not answer with Native, Wait or Receive. Both nil (or a nil
 // *Native) is the cheap form: no second stop.
 //
 // A call that is interrupted by a signal is restarted, or fails with EINTR,

@@ -36,7 +36,8 @@ type Endpoint struct {
 	// groups is held over a change of memberships, of which netstack must hear
 	// none once it has been told to close.
 	groups sync.Mutex
-	closed bool // guarded by groups
+	closed bool                     // guarded by groups
+	joined []tcpip.MembershipOption // guarded by groups
 
 	// reading is held over a datagram's read: netstack races when one call
 	// peeks at a packet that another one takes.

@@ -1,7 +1,10 @@
 package stack
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -16,7 +19,7 @@ func (e *Endpoint) JoinGroup(group netip.Addr, nic int32, local netip.Addr) unix
 		return en
 	}
 	o := tcpip.AddMembershipOption(m)
-	return e.setMembership(&o)
+	return e.setMembership(&o, m, true)
 }
 
 // LeaveGroup is IP_DROP_MEMBERSHIP and IPV6_LEAVE_GROUP: EADDRNOTAVAIL when not
@@ -27,17 +30,53 @@ func (e *Endpoint) LeaveGroup(group netip.Addr, nic int32, local netip.Addr) uni
 		return en
 	}
 	o := tcpip.RemoveMembershipOption(m)
-	return e.setMembership(&o)
+	return e.setMembership(&o, m, false)
 }
 
 // setMembership tells netstack of a change. It panics at one after Close.
-func (e *Endpoint) setMembership(o tcpip.SettableSocketOption) unix.Errno {
+func (e *Endpoint) setMembership(o tcpip.SettableSocketOption, m tcpip.MembershipOption, member bool) unix.Errno {
 	e.groups.Lock()
 	defer e.groups.Unlock()
 	if e.closed {
 		return unix.EBADF
 	}
-	return errno(e.ep.SetSockOpt(o))
+	en := errno(e.ep.SetSockOpt(o))
+	if en == 0 {
+		e.joined = slices.DeleteFunc(e.joined, func(j tcpip.MembershipOption) bool { return j == m })
+		if member {
+			e.joined = append(e.joined, m)
+		}
+	}
+	return en
+}
+
+// Group is a multicast group that an interface is in.
+type Group struct {
+	NIC   int32
+	Addr  netip.Addr
+	Users int // sockets that have joined it
+}
+
+// Groups lists what sockets have joined, by interface and address.
+func (s *Stack) Groups() []Group {
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.socks))
+	s.mu.Unlock()
+	users := map[Group]int{}
+	for _, e := range all {
+		e.groups.Lock()
+		for _, m := range e.joined {
+			users[Group{NIC: int32(m.NIC), Addr: toAddr(m.MulticastAddr)}]++
+		}
+		e.groups.Unlock()
+	}
+	list := make([]Group, 0, len(users))
+	for g, n := range users {
+		g.Users = n
+		list = append(list, g)
+	}
+	slices.SortFunc(list, func(a, b Group) int { return cmp.Or(cmp.Compare(a.NIC, b.NIC), a.Addr.Compare(b.Addr)) })
+	return list
 }
 
 // membership finds the interface of a group: eth0 when nothing names one, as

@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"netemu/netdev":      {"abi", "netemu/stack"},
 	"netemu/ifreq":       {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink/netnstest"},
 	"netemu/netlink":     {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink/netnstest"},
+	"netemu/procfs":      {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink", "netemu/netlink/netnstest"},
 	"netemu/dns":         {},
 	"netemu/publish":     {"netemu/stack", "netemu/uplink", "netemu/uplink/relay"},
 	"netemu/uplink":      {"netemu/stack", "netemu/link", "icmp"},

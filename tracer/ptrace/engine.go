@@ -37,6 +37,8 @@ type Engine struct {
 	first     int32 // number of the main process's control descriptor
 	stats     Stats
 	draining  bool // the main process has ended
+	// path and target are what ReadPath and Path of a task return.
+	path, target [pathMax]byte
 
 	mu   sync.Mutex
 	main int // pid of the main process while it lives, else 0; guarded by mu
@@ -44,9 +46,12 @@ type Engine struct {
 
 // New makes an engine without a tree.
 func New(c Config) (*Engine, error) {
-	filter, err := seccomp.Build()
+	filter, err := seccomp.Build(seccomp.CanWriteSysctl())
 	if err != nil {
 		return nil, err
+	}
+	if err := quietStops(); err != nil {
+		return nil, fmt.Errorf("SIGCHLD: %w", err)
 	}
 	l, err := newListener()
 	if err != nil {

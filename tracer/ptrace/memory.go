@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"bytes"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -86,4 +87,31 @@ func procMem(tid int, addr uint64, p []byte, flags int) unix.Errno {
 		addr, p = addr+uint64(n), p[n:]
 	}
 	return 0
+}
+
+const (
+	// pathMax is PATH_MAX, <linux/limits.h>: the longest path, with its NUL.
+	pathMax = 4096
+	// leastPage is the least page size of Linux's machines: a string may end
+	// right before a page that is not mapped.
+	leastPage = 4096
+	// firstPart holds most paths whole.
+	firstPart = 128
+)
+
+// readPath reads the string at addr of task tid into buf.
+func readPath(tid int, addr uint64, buf []byte) ([]byte, unix.Errno) {
+	n, part := 0, firstPart
+	for n < len(buf) {
+		part = min(part, len(buf)-n, leastPage-int((addr+uint64(n))%leastPage))
+		if e := readMemory(tid, addr+uint64(n), buf[n:n+part]); e != 0 {
+			return nil, e
+		}
+		if i := bytes.IndexByte(buf[n:n+part], 0); i >= 0 {
+			return buf[:n+i], 0
+		}
+		n += part
+		part = len(buf)
+	}
+	return nil, unix.ENAMETOOLONG
 }

@@ -97,6 +97,25 @@ func socketInode(tid int, fd int32) (uint64, unix.Errno) {
 	return ino, 0
 }
 
+// filePath writes to b where descriptor fd of task tid leads, or its working
+// directory, and returns the length.
+func filePath(tid int, fd int32, b []byte) (int, unix.Errno) {
+	var path pathBuffer
+	switch {
+	case fd == unix.AT_FDCWD:
+		path.task(tid, "/cwd")
+	case fd < 0:
+		return 0, unix.EBADF
+	default:
+		path.task(tid, "/fd/").number(int64(fd))
+	}
+	n, _, e := unix.Syscall6(unix.SYS_READLINKAT, atFDCWD, uintptr(unsafe.Pointer(path.path())), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0)
+	if e != 0 {
+		return 0, e
+	}
+	return int(n), 0
+}
+
 // statusFlags are the flags of descriptor fd of task tid, from fdinfo
 // (proc_pid_fdinfo(5): octal, and with O_CLOEXEC, which F_GETFL does not show).
 func statusFlags(tid int, fd int32) (int, unix.Errno) {

@@ -18,13 +18,19 @@ type handler func(t trap.Task, c trap.Call) trap.Verdict
 func (h handler) Handle(t trap.Task, c trap.Call) trap.Verdict { return h(t, c) }
 func (h handler) ProcessExited(int)                            {}
 
-// run has bash run a script under the handler and returns the exit code.
+// run has bash run a script under the handler, which is not asked about opens,
+// and returns the exit code.
 func run(t *testing.T, h func(e *Engine, t trap.Task, c trap.Call) trap.Verdict, script string) (int, Stats) {
 	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var e *Engine
-	answer := handler(func(task trap.Task, c trap.Call) trap.Verdict { return h(e, task, c) })
+	answer := handler(func(task trap.Task, c trap.Call) trap.Verdict {
+		if c.NR == unix.SYS_OPENAT && !opened(task, c, replaced) {
+			return trap.Run()
+		}
+		return h(e, task, c)
+	})
 	e, err := New(Config{Handler: answer, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +52,41 @@ func run(t *testing.T, h func(e *Engine, t trap.Task, c trap.Call) trap.Verdict,
 		t.Errorf("left over: %d tasks, %d processes, %d gates", len(e.tasks), len(e.processes), len(e.gates))
 	}
 	return ws.ExitStatus(), e.Stats()
+}
+
+// replaced is the file whose opens a handler is asked about.
+const replaced = "/proc/version"
+
+func opened(task trap.Task, c trap.Call, path string) bool {
+	got, errno := task.ReadPath(c.Pointer(1))
+	return errno == 0 && string(got) == path
+}
+
+// TestReplaced: a file that the kernel has opened gives way to another one
+// under the same number.
+func TestReplaced(t *testing.T) {
+	code, stats := run(t, func(_ *Engine, _ trap.Task, c trap.Call) trap.Verdict {
+		if c.NR != unix.SYS_OPENAT {
+			return trap.Run()
+		}
+		return trap.RunThen(nil, func(task trap.Task, ret int64) trap.Verdict {
+			if path, errno := task.Path(int32(ret)); errno != 0 || string(path) != replaced {
+				t.Errorf("opened %d %q, %v", ret, path, errno)
+			}
+			p := make([]int, 2)
+			if err := unix.Pipe2(p, unix.O_CLOEXEC); err != nil {
+				t.Error(err)
+			}
+			if _, err := unix.Write(p[1], []byte("another file\n")); err != nil {
+				t.Error(err)
+			}
+			unix.Close(p[1])
+			return (&trap.Install{File: p[0], At: int32(ret)}).Verdict()
+		})
+	}, `exec 5< `+replaced+`; read -u 5 line; test "$line" = "another file" && test ! -e /proc/$$/fd/3 && test ! -e /proc/$$/fd/4`)
+	if code != 0 || stats.Installs != 1 {
+		t.Errorf("exit code %d, %+v", code, stats)
+	}
 }
 
 // surrogate is the end of a new pair; the other one is closed.
@@ -140,6 +181,7 @@ func TestTask(t *testing.T) {
 				t.Errorf("Inode(%d): %v, want %v", fd, errno, want)
 			}
 		}
+		checkPaths(t, task)
 		if flags, errno := task.StatusFlags(9); flags&^unix.O_LARGEFILE&^0o100000 != unix.O_WRONLY|unix.O_APPEND || errno != 0 {
 			t.Errorf("StatusFlags(9): %#o, %v", flags, errno)
 		}
@@ -161,6 +203,24 @@ func TestTask(t *testing.T) {
 	}, `exec 9>>/dev/null; exec 3<>/dev/tcp/127.0.0.1/1; exit 6`)
 	if !seen || code == 0 {
 		t.Errorf("seen %v, exit code %d", seen, code)
+	}
+}
+
+func checkPaths(t *testing.T, task trap.Task) {
+	t.Helper()
+	for fd, want := range map[int32]unix.Errno{9: 0, 77: unix.ENOENT, -1: unix.EBADF} {
+		if path, errno := task.Path(fd); errno != want || errno == 0 && string(path) != "/dev/null" {
+			t.Errorf("Path(%d): %q, %v, want %v", fd, path, errno, want)
+		}
+	}
+	here, err := os.Getwd()
+	if path, errno := task.Path(unix.AT_FDCWD); errno != 0 || string(path) != here || err != nil {
+		t.Errorf("working directory %q, %v, want %q, %v", path, errno, here, err)
+	}
+	for _, addr := range []uint64{0, 1 << 47, ^uint64(0) - 4} {
+		if _, errno := task.ReadPath(addr); errno != unix.EFAULT {
+			t.Errorf("ReadPath(%#x): %v", addr, errno)
+		}
 	}
 }
 

@@ -71,3 +71,24 @@ const wNoThread = 0x20000000
 func hasChildren() bool {
 	return unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|wNoThread, nil) != unix.ECHILD
 }
+
+// quietStops keeps the kernel from sending SIGCHLD for each stop of a task:
+// wait4 wakes up without it, and Go's runtime has a handler for that signal.
+// What remains are those of children that end.
+func quietStops() error {
+	var action sigaction
+	if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), 0, uintptr(unsafe.Pointer(&action)), sigsetLen, 0, 0); e != 0 {
+		return e
+	}
+	action.flags |= saNoChildStop
+	if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), uintptr(unsafe.Pointer(&action)), 0, sigsetLen, 0, 0); e != 0 {
+		return e
+	}
+	return nil
+}
+
+// sigaction is the kernel's struct of that name, on amd64 and arm64.
+type sigaction struct{ handler, flags, restorer, mask uint64 }
+
+// saNoChildStop is SA_NOCLDSTOP of <asm-generic/signal-defs.h>.
+const saNoChildStop = 1

@@ -88,6 +88,15 @@ func (t *task) ReadMemory(addr uint64, p []byte) unix.Errno { return readMemory(
 
 func (t *task) WriteMemory(addr uint64, p []byte) unix.Errno { return writeMemory(t.tid, addr, p) }
 
+func (t *task) ReadPath(addr uint64) ([]byte, unix.Errno) {
+	return readPath(t.tid, addr, t.e.path[:])
+}
+
+func (t *task) Path(fd int32) ([]byte, unix.Errno) {
+	n, e := filePath(t.tid, fd, t.e.target[:])
+	return t.e.target[:n], e
+}
+
 func (t *task) Inode(fd int32) (uint64, unix.Errno) { return socketInode(t.tid, fd) }
 
 func (t *task) Borrow(fd int32) (int, unix.Errno) { return borrow(t.tid, t.proc.pid, fd) }

@@ -1,0 +1,178 @@
+package netemu
+
+import (
+	"encoding/binary"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/netemu/procfs"
+	"netbox/trap"
+)
+
+// opening is an open(2) of any kind.
+type opening struct {
+	dir   int32  // a relative path starts there
+	path  uint64 // address
+	flags uint64
+}
+
+// open is open(2), creat(2), openat(2) and openat2(2). Nearly all are the
+// kernel's: what is done for those is what programs pay for.
+func (e *Emulator) open(t trap.Task, c trap.Call) trap.Verdict {
+	o, ok := parseOpening(t, c)
+	if !ok {
+		return trap.Run()
+	}
+	path, errno := t.ReadPath(o.path)
+	if errno != 0 {
+		return trap.Run() // the kernel says why
+	}
+	var base []byte
+	if len(path) > 0 && path[0] != '/' {
+		if base, errno = t.Path(o.dir); errno != 0 {
+			return trap.Run()
+		}
+		base = e.mirror.virtual(base)
+	}
+	answer, name := procfs.Judge(base, path, t.PID(), t.TID())
+	switch {
+	case answer == procfs.Inside:
+		return e.openInside(t, name, o.flags, -1)
+	case answer == procfs.Unsure || e.misled.Load():
+		return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict { return e.opened(t, ret, o.flags) })
+	}
+	return trap.Run()
+}
+
+// parseOpening reads the arguments; false if they make no open.
+func parseOpening(t trap.Task, c trap.Call) (opening, bool) {
+	if o, ok := parseLegacyOpening(c); ok {
+		return o, true
+	}
+	o := opening{dir: c.Int32(0), path: c.Pointer(1), flags: uint64(uint32(c.Args[2]))}
+	if c.NR == unix.SYS_OPENAT2 {
+		// struct open_how begins with the flags.
+		var flags [8]byte
+		if t.ReadMemory(c.Pointer(2), flags[:]) != 0 {
+			return o, false
+		}
+		o.flags = binary.NativeEndian.Uint64(flags[:])
+	}
+	return o, true
+}
+
+// opened looks at what the kernel has opened: a file of the sandbox's takes the
+// place of the host's.
+func (e *Emulator) opened(t trap.Task, ret int64, flags uint64) trap.Verdict {
+	if ret < 0 {
+		return trap.Fail(unix.Errno(-ret))
+	}
+	path, errno := t.Path(int32(ret))
+	if errno != 0 {
+		return trap.Done(ret) // closed by another thread
+	}
+	answer, name := procfs.Judge(nil, e.mirror.virtual(path), t.PID(), t.TID())
+	if answer != procfs.Inside {
+		return trap.Done(ret)
+	}
+	return e.openInside(t, name, flags, int32(ret))
+}
+
+// openInside opens a file of the sandbox's as descriptor at, or as the lowest
+// free one for -1.
+func (e *Emulator) openInside(t trap.Task, name string, flags uint64, at int32) trap.Verdict {
+	node, ok := procfs.Lookup(procSource{e}, name)
+	errno := unix.ENOENT
+	if ok {
+		errno = mayOpen(node, flags)
+	}
+	file := -1
+	switch {
+	case errno != 0:
+	case node.Mode.Type() == 0:
+		file, errno = snapshot(node.Read(procSource{e}), name, node.Mode, flags)
+	default:
+		file, errno = e.mirror.open(procSource{e}, name, int(flags))
+	}
+	if errno != 0 {
+		if !ok {
+			e.ledger.count(t, "file", name)
+		}
+		if at >= 0 {
+			return replaceByNothing(at, errno)
+		}
+		return trap.Fail(errno)
+	}
+	i := &trap.Install{File: file, At: at, CloseOnExec: flags&unix.O_CLOEXEC != 0}
+	return i.Verdict()
+}
+
+// replaceByNothing ends a call that has opened the host's file as descriptor at
+// with an errno. The descriptor is left to a file without contents: a program
+// that is told of no descriptor uses none.
+func replaceByNothing(at int32, errno unix.Errno) trap.Verdict {
+	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		null = -1
+	}
+	i := &trap.Install{
+		File: null, At: at, CloseOnExec: true,
+		Then: func(trap.Task, int32) trap.Verdict { return trap.Fail(errno) },
+	}
+	return i.Verdict()
+}
+
+// mayOpen makes the checks of path_openat and may_open (fs/namei.c). The files
+// cannot be written, as those of a /proc/sys that is mounted read-only.
+func mayOpen(n procfs.Node, flags uint64) unix.Errno {
+	if flags&unix.O_PATH != 0 {
+		flags &= unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW
+	}
+	writes, isFile := flags&unix.O_ACCMODE != unix.O_RDONLY, n.Mode.Type() == 0
+	root := os.Geteuid() == 0
+	switch {
+	case flags&unix.O_CREAT != 0 && flags&unix.O_EXCL != 0:
+		return unix.EEXIST
+	case isFile && flags&unix.O_DIRECTORY != 0:
+		return unix.ENOTDIR
+	case n.Mode.IsDir() && (writes || flags&unix.O_CREAT != 0):
+		return unix.EISDIR
+	case writes && (!root || n.Mode&anyWrite == 0):
+		return unix.EACCES
+	case writes:
+		return unix.EROFS
+	case isFile && (n.Mode&anyRead == 0 || n.Mode&othersRead == 0 && !root):
+		return unix.EACCES
+	}
+	return 0
+}
+
+const (
+	anyWrite   fs.FileMode = 0o222
+	anyRead    fs.FileMode = 0o444
+	othersRead fs.FileMode = 0o004
+)
+
+// snapshot is an open file with these contents that nobody can change.
+func snapshot(contents []byte, name string, mode fs.FileMode, flags uint64) (int, unix.Errno) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return -1, toErrno(err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	if _, err = f.Write(contents); err == nil {
+		err = unix.Fchmod(fd, uint32(mode.Perm()&anyRead))
+	}
+	if err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK)
+	}
+	if err != nil {
+		return -1, toErrno(err)
+	}
+	// A second one, with its own position and without the right to write.
+	reading, err := unix.Open(descriptorPath(fd), unix.O_RDONLY|unix.O_CLOEXEC|int(flags)&unix.O_NONBLOCK, 0)
+	return reading, toErrno(err)
+}

@@ -1,0 +1,49 @@
+package seccomp
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// CanWriteSysctl says whether a program that this process starts could change
+// the host's settings under /proc/sys/net. One that can't gets EACCES from the
+// kernel for every file of the emulation's that it opens for writing, so that
+// such opens need no trap.
+func CanWriteSysctl() bool {
+	return unix.Faccessat(unix.AT_FDCWD, "/proc/sys/net/core/somaxconn", unix.W_OK, unix.AT_EACCESS) == nil
+}
+
+// table is all rules. With sysctls, opens for writing are trapped, too.
+func table(sysctls bool) []rule {
+	return slices.Concat(rules, opens(sysctls), legacyOpens(sysctls))
+}
+
+const why = "files of /proc/net, /proc/sys/net and /sys/class/net are the emulation's; the path is in memory, out of the filter's sight"
+
+// opens are the calls by which a program gets at files. A directory that is
+// opened by its name within another open directory, and not through a link, is
+// let be: this is how find(1) and rm(1) walk a tree. Files in it are trapped.
+func opens(sysctls bool) []rule {
+	walk := [][]test{
+		{{arg: 2, op: noBit32, val: unix.O_DIRECTORY}},
+		{{arg: 2, op: noBit32, val: unix.O_NOFOLLOW}},
+		{{arg: 0, op: equal32, val: atFDCWD}},
+	}
+	if !sysctls {
+		for i := range walk {
+			walk[i] = append(walk[i], reading(2))
+		}
+	}
+	return []rule{
+		{"openat", trap, walk, why},
+		{"openat2", trap, nil, why + ", and so are the flags"},
+		{"symlinkat", trap, nil, "a link into /proc or /sys hides where a path leads"},
+	}
+}
+
+// atFDCWD is the low half of AT_FDCWD, -100.
+const atFDCWD = 0xffffff9c
+
+// reading holds for O_RDONLY and O_PATH, if argument arg has the flags.
+func reading(arg uint32) test { return test{arg: arg, op: noBit32, val: unix.O_ACCMODE} }
