@@ -13,6 +13,7 @@ import (
 	"netbox/netemu/dns"
 	"netbox/netemu/link"
 	"netbox/netemu/netlink"
+	"netbox/netemu/rtnl"
 	"netbox/netemu/publish"
 	"netbox/netemu/stack"
 	"netbox/netemu/uplink"
@@ -153,7 +154,7 @@ func (b *box) publish() error {
 
 func (b *box) emulate() error {
 	b.emulator = netemu.New(netemu.Config{
-		Stack: b.host, Netlink: netlink.NewServer(b.host), Log: b.o.log, AllowUnix: b.o.allowUnix,
+		Stack: b.host, Netlink: netlink.NewServer(rtnl.New(b.host)), Log: b.o.log, AllowUnix: b.o.allowUnix,
 		YieldPort: b.yieldPort,
 	})
 	return nil

@@ -5,8 +5,7 @@
 //
 // The namespace belongs to the second run of the test binary and ends with
 // it. eth0 is one end of a veth pair; its other end, [PeerName], lies in the
-// same namespace and is to be left out of comparisons. IPv6 makes no
-// link-local addresses of its own in it.
+// same namespace, has no address and is to be left out of comparisons.
 package netnstest
 
 import (
@@ -35,7 +34,6 @@ var setup = []string{
 	"link set lo up",
 	"link add eth0 index 2 numtxqueues 1 numrxqueues 1 mtu 65520 address 02:00:0a:00:02:64 type veth peer name " + PeerName + " index 3",
 	"link set eth0 arp off", // no duplicate address detection
-	"link set eth0 addrgenmode none",
 	"link set " + PeerName + " addrgenmode none",
 	"link set " + PeerName + " up",
 	"link set eth0 up",
