@@ -184,7 +184,7 @@ func (q addrRequest) inet6() (stack.Address, *refusal) {
 		a.Peer = q.address
 	}
 	if !ip.IsValid() {
-		return a, refuse(unix.EINVAL, "ipv6: address not provided")
+		return a, refuse(unix.EINVAL, "")
 	}
 	a.Prefix = netip.PrefixFrom(ip, min(q.bits, 128))
 	switch {
@@ -205,7 +205,7 @@ func deleteAddr6(r *request) *refusal {
 	a, failure := q.inet6()
 	switch {
 	case failure != nil:
-		return refuse(unix.EINVAL, "")
+		return failure
 	case q.bits > 128:
 		return refuse(unix.EINVAL, "ipv6: Invalid prefix length")
 	}

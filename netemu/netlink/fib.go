@@ -1,53 +1,25 @@
 package netlink
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 
 	"golang.org/x/sys/unix"
 
+	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 )
 
-// fib lists the tables of one family in the order in which Linux dumps them: by
-// the low byte of their number, which is what they are hashed by.
+// fib lists the tables of one family in the order in which Linux dumps them.
 func (r *request) fib(is4 bool) []stack.Route {
-	order := trieOrder
-	if !is4 {
-		order = treeOrder
-	}
 	var all []stack.Route
 	for _, row := range r.routes {
 		if row.Dst.Addr().Is4() == is4 {
 			all = append(all, row)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b stack.Route) int {
-		return cmp.Or(cmp.Compare(uint8(a.Table), uint8(b.Table)), order(a, b))
-	})
+	slices.SortStableFunc(all, rtnl.DumpOrder)
 	return all
-}
-
-// trieOrder is that of an IPv4 table: by address, the longer prefix first, then
-// the greater TOS and the less metric.
-func trieOrder(a, b stack.Route) int {
-	return cmp.Or(a.Dst.Addr().Compare(b.Dst.Addr()), b.Dst.Bits()-a.Dst.Bits(), int(b.TOS)-int(a.TOS), cmp.Compare(a.Metric, b.Metric))
-}
-
-// treeOrder is that of an IPv6 table: a prefix comes behind those within it,
-// else by address, then by metric.
-func treeOrder(a, b stack.Route) int {
-	switch {
-	case a.Dst != b.Dst && a.Dst.Contains(b.Dst.Addr()) && a.Dst.Bits() < b.Dst.Bits():
-		return 1
-	case a.Dst != b.Dst && b.Dst.Contains(a.Dst.Addr()) && b.Dst.Bits() < a.Dst.Bits():
-		return -1
-	}
-	if c := a.Dst.Addr().Compare(b.Dst.Addr()); c != 0 {
-		return c
-	}
-	return cmp.Compare(a.Metric, b.Metric)
 }
 
 // match finds the row for address dst as the default rules do: the local table

@@ -75,9 +75,6 @@ func linkSettings(ae *nl.AttributeEncoder, link stack.Interface) {
 		minMTU, maxMTU, immutable = 0, 0, 1
 	}
 	ae.String(unix.IFLA_IFNAME, link.Name)
-	if link.Alias != "" {
-		ae.String(unix.IFLA_IFALIAS, link.Alias)
-	}
 	ae.Uint32(unix.IFLA_TXQLEN, uint32(link.TxQueueLen))
 	ae.Uint8(unix.IFLA_OPERSTATE, operstate(link))
 	ae.Uint8(unix.IFLA_LINKMODE, 0)
@@ -114,13 +111,16 @@ func operstate(link stack.Interface) uint8 {
 // it was made, and lo always had.
 func linkState(ae *nl.AttributeEncoder, link stack.Interface) {
 	carrier, changes := uint8(0), uint32(0)
-	if link.Up {
+	if link.Up || link.Loopback {
 		carrier = 1
-		if !link.Loopback {
-			changes = 1
-		}
+	}
+	if link.Up && !link.Loopback && link.Kind == "" {
+		changes = 1
 	}
 	ae.Uint8(unix.IFLA_CARRIER, carrier)
+	if link.Alias != "" {
+		ae.String(unix.IFLA_IFALIAS, link.Alias)
+	}
 	ae.Uint32(unix.IFLA_CARRIER_CHANGES, changes)
 	ae.Uint32(unix.IFLA_CARRIER_UP_COUNT, changes)
 	ae.Uint32(unix.IFLA_CARRIER_DOWN_COUNT, 0)

@@ -59,18 +59,20 @@ func deleteRoute6(r *request) *refusal {
 // is the family's unspecified address.
 func parseRoute(r *request, unset netip.Addr) (w rtnl.RouteSelector, failure *refusal) {
 	if len(r.body) < unix.SizeofRtMsg {
+		if unset.Is4() {
+			return w, refuse(unix.EINVAL, "")
+		}
 		return w, errShortHeader
 	}
 	attrs, failure := parse(r.body[unix.SizeofRtMsg:], unix.RTA_MAX, false)
 	if failure != nil {
 		return w, failure
 	}
-	words := "ipv6: "
-	if unset.Is4() {
-		words = "ipv4: "
-	}
 	if r.body[rtmTOS]&ecnMask != 0 && unset.Is4() {
-		return w, refuse(unix.EINVAL, words+"Invalid dsfield (tos): ECN bits must be 0")
+		return w, refuse(unix.EINVAL, "ipv4: Invalid dsfield (tos): ECN bits must be 0")
+	}
+	if told := len(attrs[unix.RTA_DST]); unset.Is6() && attrs[unix.RTA_DST] != nil && told < (int(r.body[rtmDstLen])+7)/8 {
+		return w, refuse(unix.EINVAL, "")
 	}
 	if int(r.body[rtmDstLen]) > unset.BitLen() {
 		return w, refuse(unix.EINVAL, "Invalid prefix length")
@@ -82,7 +84,7 @@ func parseRoute(r *request, unset netip.Addr) (w rtnl.RouteSelector, failure *re
 	w.Scope, w.Type, w.TOS = r.body[rtmScope], r.body[rtmType], r.body[rtmTOS]
 	w.Flags = binary.NativeEndian.Uint32(r.body[rtmFlags:]) & (unix.RTNH_F_ONLINK | unix.RTNH_F_PERVASIVE | unix.RTNH_F_DEAD | unix.RTNH_F_LINKDOWN)
 	if w.Type > unix.RTN_MAX {
-		return w, refuse(unix.EINVAL, words+"Invalid route type")
+		return w, refuse(unix.EINVAL, "Invalid route type")
 	}
 	if unset.Is6() {
 		w.TOS, w.Flags = 0, w.Flags&unix.RTNH_F_ONLINK

@@ -42,7 +42,7 @@ func checkAddress6(link *stack.Interface, a stack.Address) *Refusal {
 	ip := a.Addr()
 	switch {
 	case !hasInet6(link):
-		return Refuse(unix.ENODEV, "ipv6: IPv6 is disabled on this device")
+		return Refuse(unix.EINVAL, "")
 	case ip.IsUnspecified():
 		return Refuse(unix.EADDRNOTAVAIL, "ipv6: Invalid address")
 	case ip.IsMulticast() && a.Flags&unix.IFA_F_MCAUTOJOIN == 0:

@@ -59,7 +59,7 @@ func (c *change) stopInet6(link *stack.Interface) {
 		gone = append(gone, r)
 		return true
 	})
-	slices.SortStableFunc(gone, func(a, b stack.Route) int { return int(a.Table) - int(b.Table) })
+	slices.SortStableFunc(gone, DumpOrder)
 	for _, r := range gone {
 		c.routeEvent(r, true, 0, nil)
 	}

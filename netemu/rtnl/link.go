@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -108,17 +109,31 @@ func (c *change) setName(link *stack.Interface, l LinkChange) *Refusal {
 	case c.linkNamed(name) != nil:
 		return Refuse(unix.EEXIST, "")
 	}
-	old := link.Name
 	link.Name = name
 	c.linkEvent(link, 0)
+	named := 0
 	for i, a := range link.Addrs {
 		if a.Addr().Is4() {
-			a.Label = name + strings.TrimPrefix(a.Label, old)
+			named++
+			a.Label = newLabel(a.Label, name, named)
 			link.Addrs[i] = a
 			c.events = append(c.events, Event{Address: &a, Interface: *link})
 		}
 	}
 	return nil
+}
+
+// newLabel is the label of the n-th address of a link that is called name now:
+// the name, and for all but the first what followed the old one, or n.
+func newLabel(old, name string, n int) string {
+	if n == 1 {
+		return name
+	}
+	_, alias, found := strings.Cut(old, ":")
+	if !found {
+		alias = strconv.Itoa(n)
+	}
+	return name[:min(len(name), unix.IFNAMSIZ-2-len(alias))] + ":" + alias
 }
 
 // validName is dev_valid_name (net/core/dev.c).

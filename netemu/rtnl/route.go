@@ -26,7 +26,7 @@ func (h *Host) DeleteRoute(by Request, w RouteSelector) *Refusal {
 			return c.delete6(w)
 		}
 		if !c.hasTable4(w.Table) {
-			return Refuse(unix.ESRCH, "ipv4: FIB table does not exist")
+			return Refuse(unix.ESRCH, "FIB table does not exist")
 		}
 		if errno := c.delete4(w); errno != 0 {
 			return Refuse(errno, "")
@@ -108,12 +108,11 @@ func (c *change) checkNexthop4(r *stack.Route) *Refusal {
 
 // checkGateway4 is fib_check_nh_v4_gw: the gateway must be reached directly.
 func (c *change) checkGateway4(r *stack.Route) *Refusal {
-	if r.Scope >= unix.RT_SCOPE_LINK {
-		return Refuse(unix.EINVAL, "Nexthop has invalid scope")
-	}
 	if r.Flags&unix.RTNH_F_ONLINK != 0 {
 		link := c.link(r.NIC)
 		switch {
+		case r.Scope >= unix.RT_SCOPE_LINK:
+			return Refuse(unix.EINVAL, "Nexthop has invalid scope")
 		case link == nil:
 			return Refuse(unix.ENODEV, "Nexthop device required for onlink")
 		case !link.Up:
