@@ -99,7 +99,7 @@ func (e *Emulator) local(a netip.Addr) bool {
 	}
 	for _, i := range e.stack.Interfaces() {
 		for _, p := range i.Addrs {
-			if p.Addr() == a || a == broadcast(p) {
+			if p.Addr() == a || a == broadcast(p.Prefix) {
 				return true
 			}
 		}

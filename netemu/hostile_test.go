@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netbox/netemu/netlink"
+	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 	"netbox/trap"
 )
@@ -112,7 +113,7 @@ func newArena(t testing.TB) (*Emulator, *arena) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := New(Config{Stack: host, Netlink: netlink.NewServer(host), Log: slog.New(slog.DiscardHandler)})
+	e := New(Config{Stack: host, Netlink: netlink.NewServer(rtnl.New(host)), Log: slog.New(slog.DiscardHandler)})
 	a := &arena{inodes: make(map[int32]uint64), flags: unix.O_NONBLOCK}
 	t.Cleanup(func() {
 		for _, f := range a.files {

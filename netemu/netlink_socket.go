@@ -21,8 +21,14 @@ type netlinkTransport struct {
 	mu sync.Mutex
 	// replies are those that wait, in order, and waiting their length in bytes;
 	// the deliver goroutine runs while there are any.
-	replies [][]byte
+	replies []waitingReply
 	waiting int
+}
+
+// waitingReply is a datagram and nl_groups of its source address.
+type waitingReply struct {
+	data   []byte
+	groups uint32
 }
 
 // maxWaitingReplies bounds the bytes of answers that wait for a task to read:
@@ -43,6 +49,8 @@ func (e *Emulator) socketNetlink(t trap.Task, id identity, flags int) trap.Verdi
 	program := t.Name()
 	conn.Unknown = func(name string, _ int) { e.ledger.countFor(program, "netlink", name) }
 	tr := &netlinkTransport{conn: conn}
+	conn.Privileged = tr.privileged
+	conn.Deliver = tr.notify
 	d, file, errno := e.startDatagram(id, flags, tr)
 	if errno != 0 {
 		tr.close()
@@ -84,7 +92,7 @@ func (n *netlinkTransport) send(p []byte, to *abi.Sockaddr, _ *stack.SendControl
 	}
 	replies, errno := n.conn.Send(p)
 	for _, r := range replies {
-		n.reply(r)
+		n.reply(r, 0)
 	}
 	if e := n.conn.TakeError(); e != 0 {
 		n.sock.fail(e)
@@ -92,26 +100,43 @@ func (n *netlinkTransport) send(p []byte, to *abi.Sockaddr, _ *stack.SendControl
 	return errno
 }
 
-// reply hands an answer to the task, or lets it wait behind others.
-func (n *netlinkTransport) reply(p []byte) {
+// privileged says whether the task that has last called may change the
+// configuration.
+func (n *netlinkTransport) privileged() bool { return n.sock.e.mayConfigure(int(n.sock.caller.Load())) }
+
+// notify hands a notification to the task; group is its number, 0 for an echo.
+func (n *netlinkTransport) notify(p []byte, group int) {
+	mask := uint32(0)
+	if group > 0 && group <= 32 {
+		mask = 1 << (group - 1)
+	}
+	n.reply(p, mask)
+}
+
+// reply hands an answer to the task, or lets it wait behind others. Groups is
+// nl_groups of its source address.
+func (n *netlinkTransport) reply(p []byte, groups uint32) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	w := waitingReply{p, groups}
 	if len(n.replies) == 0 {
-		if n.push(p) != unix.EAGAIN {
+		if n.push(w) != unix.EAGAIN {
 			return
 		}
 		n.sock.e.wg.Add(1) // deliver
 		go n.deliver()
 	} else if n.waiting+len(p) > maxWaitingReplies {
-		n.sock.fail(unix.ENOBUFS)
+		if !n.conn.IgnoresOverrun() {
+			n.sock.fail(unix.ENOBUFS)
+		}
 		return
 	}
-	n.replies = append(n.replies, p)
+	n.replies = append(n.replies, w)
 	n.waiting += len(p)
 }
 
-func (n *netlinkTransport) push(p []byte) unix.Errno {
-	return n.sock.sur.Push(p, arrival{from: abi.Sockaddr{Family: unix.AF_NETLINK}})
+func (n *netlinkTransport) push(w waitingReply) unix.Errno {
+	return n.sock.sur.Push(w.data, arrival{from: abi.Sockaddr{Family: unix.AF_NETLINK, Groups: w.groups}})
 }
 
 // deliver hands the waiting answers over as the task reads. It ends with the
@@ -130,7 +155,7 @@ func (n *netlinkTransport) deliverSome() bool {
 		if n.push(n.replies[0]) == unix.EAGAIN {
 			return true
 		}
-		n.waiting -= len(n.replies[0])
+		n.waiting -= len(n.replies[0].data)
 		n.replies = n.replies[1:]
 	}
 	n.replies = nil

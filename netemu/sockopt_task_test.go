@@ -10,6 +10,7 @@ import (
 
 	"netbox/abi"
 	"netbox/netemu/netlink"
+	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 	"netbox/trap"
 )
@@ -74,7 +75,7 @@ func newOptionTask(t *testing.T) *optionTask {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := New(Config{Stack: host, Netlink: netlink.NewServer(host), Log: slog.New(slog.DiscardHandler)})
+	e := New(Config{Stack: host, Netlink: netlink.NewServer(rtnl.New(host)), Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() { e.Close(); host.Close() })
 	return &optionTask{e: e}
 }

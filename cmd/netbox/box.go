@@ -14,6 +14,7 @@ import (
 	"netbox/netemu/link"
 	"netbox/netemu/netlink"
 	"netbox/netemu/publish"
+	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 	"netbox/netemu/uplink"
 	"netbox/netemu/uplink/nat"
@@ -154,7 +155,7 @@ func (b *box) publish() error {
 
 func (b *box) emulate() error {
 	b.emulator = netemu.New(netemu.Config{
-		Stack: b.host, Netlink: netlink.NewServer(b.host), Log: b.o.log, AllowUnix: b.o.allowUnix,
+		Stack: b.host, Netlink: netlink.NewServer(rtnl.New(b.host)), Log: b.o.log, AllowUnix: b.o.allowUnix,
 		YieldPort: b.yieldPort, Borrow: tracer.CanBorrow(),
 	})
 	return nil

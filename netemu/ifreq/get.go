@@ -27,7 +27,7 @@ func (c *call) putUint32(v uint32) unix.Errno {
 func getIndex(c *call) unix.Errno      { return c.putUint32(uint32(c.link.Index)) }
 func getMetric(c *call) unix.Errno     { return c.putUint32(0) }
 func getMTU(c *call) unix.Errno        { return c.putUint32(uint32(c.link.MTU)) }
-func getTxQueueLen(c *call) unix.Errno { return c.putUint32(netdev.TxQueueLen) }
+func getTxQueueLen(c *call) unix.Errno { return c.putUint32(uint32(c.link.TxQueueLen)) }
 
 func getFlags(c *call) unix.Errno {
 	binary.NativeEndian.PutUint16(c.req.Data(), uint16(netdev.Flags(c.link)))
@@ -67,29 +67,31 @@ func getName(c *call) unix.Errno {
 // getAddr answers SIOCGIFADDR, and SIOCGIFDSTADDR, which is the same on
 // interfaces that are no point-to-point links.
 func getAddr(c *call) unix.Errno {
-	return c.address(func(p netip.Prefix) []byte { return p.Addr().AsSlice() })
+	return c.address(func(p stack.Address) []byte { return p.Addr().AsSlice() })
 }
 
 func getBroadcast(c *call) unix.Errno {
-	return c.address(func(p netip.Prefix) []byte {
-		if b := netdev.Broadcast(c.link, p); b.IsValid() {
-			return b.AsSlice()
+	return c.address(func(p stack.Address) []byte {
+		if p.Broadcast.IsValid() {
+			return p.Broadcast.AsSlice()
 		}
 		return make([]byte, 4)
 	})
 }
 
-func getNetmask(c *call) unix.Errno { return c.address(netdev.Netmask) }
+func getNetmask(c *call) unix.Errno {
+	return c.address(func(p stack.Address) []byte { return netdev.Netmask(p.Prefix) })
+}
 
 // address fills in a struct sockaddr_in with what is asked of the interface's
 // address: the one that the program put there, or its first (devinet_ioctl,
 // net/ipv4/devinet.c). EADDRNOTAVAIL: there is none, or an alias is asked for.
-func (c *call) address(what func(netip.Prefix) []byte) unix.Errno {
+func (c *call) address(what func(stack.Address) []byte) unix.Errno {
 	if _, alias := splitAlias(c.req.Name()); alias {
 		return unix.EADDRNOTAVAIL
 	}
 	asked, errno := abi.ParseSockaddr(c.req.Data()[:abi.SizeofSockaddrInet4])
-	var found netip.Prefix
+	var found stack.Address
 	for _, p := range addrs4(c.link) {
 		exact := errno == 0 && asked.Family == unix.AF_INET && p.Addr() == asked.Addr.Addr()
 		if exact || !found.IsValid() {
@@ -103,8 +105,8 @@ func (c *call) address(what func(netip.Prefix) []byte) unix.Errno {
 	return 0
 }
 
-func addrs4(link stack.Interface) []netip.Prefix {
-	var all []netip.Prefix
+func addrs4(link stack.Interface) []stack.Address {
+	var all []stack.Address
 	for _, p := range link.Addrs {
 		if p.Addr().Is4() {
 			all = append(all, p)

@@ -2,20 +2,18 @@ package netlink
 
 import (
 	"encoding/binary"
-	"math"
 	"net/netip"
 
 	nl "github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
-	"netbox/netemu/netdev"
 	"netbox/netemu/stack"
 )
 
-// protoKernelLo is IFAPROT_KERNEL_LO (<linux/if_addr.h>), ifaProto IFA_PROTO.
+// ifaProto is IFA_PROTO (<linux/if_addr.h>), ifaMax IFA_MAX of Linux 6.18.
 const (
-	ifaProto      = 11
-	protoKernelLo = 1
+	ifaProto = 11
+	ifaMax   = ifaProto
 )
 
 // dumpAddrs4 answers a RTM_GETADDR dump of the IPv4 addresses, as
@@ -25,7 +23,7 @@ func dumpAddrs4(r *request) (rows, *refusal) { return dumpAddrs(r, netip.Addr.Is
 // dumpAddrs6 does the same for IPv6, as inet6_dump_ifaddr does.
 func dumpAddrs6(r *request) (rows, *refusal) { return dumpAddrs(r, netip.Addr.Is6, addrRow6, "ipv6: ") }
 
-func dumpAddrs(r *request, ours func(netip.Addr) bool, make func(stack.Interface, netip.Prefix) row, prefix string) (rows, *refusal) {
+func dumpAddrs(r *request, ours func(netip.Addr) bool, make func(stack.Interface, stack.Address) row, prefix string) (rows, *refusal) {
 	var index int32
 	if r.strict {
 		var failure *refusal
@@ -59,7 +57,7 @@ func strictAddrs(r *request, prefix string) (int32, *refusal) {
 	if r.body[1] != 0 || r.body[2] != 0 || r.body[3] != 0 {
 		return 0, refuse(unix.EINVAL, prefix+"Invalid values in header for address dump request")
 	}
-	attrs, failure := parse(r.body[unix.SizeofIfAddrmsg:], unix.IFA_MAX, true)
+	attrs, failure := parse(r.body[unix.SizeofIfAddrmsg:], ifaMax, true)
 	if failure != nil {
 		return 0, failure
 	}
@@ -75,7 +73,7 @@ func getAddr6(r *request) (row, *refusal) {
 	if len(r.body) < unix.SizeofIfAddrmsg {
 		return row{}, refuse(unix.EINVAL, "ipv6: Invalid header for get address request")
 	}
-	attrs, failure := parse(r.body[unix.SizeofIfAddrmsg:], unix.IFA_MAX, r.strict)
+	attrs, failure := parse(r.body[unix.SizeofIfAddrmsg:], ifaMax, r.strict)
 	if failure != nil {
 		return row{}, failure
 	}
@@ -98,41 +96,59 @@ func getAddr6(r *request) (row, *refusal) {
 	return row{}, refuse(unix.EADDRNOTAVAIL, "")
 }
 
-func addrRow4(link stack.Interface, p netip.Prefix) row {
-	return addrRow(link, p, unix.AF_INET, func(ae *nl.AttributeEncoder) {
-		ae.Bytes(unix.IFA_ADDRESS, p.Addr().AsSlice())
-		ae.Bytes(unix.IFA_LOCAL, p.Addr().AsSlice())
-		if b := netdev.Broadcast(link, p); b.IsValid() {
-			ae.Bytes(unix.IFA_BROADCAST, b.AsSlice())
+func addrRow4(link stack.Interface, a stack.Address) row {
+	return addrRow(link, a, unix.AF_INET, func(ae *nl.AttributeEncoder) {
+		far := a.Addr()
+		if a.Peer.IsValid() {
+			far = a.Peer
 		}
-		ae.String(unix.IFA_LABEL, link.Name)
-		ae.Uint32(unix.IFA_FLAGS, unix.IFA_F_PERMANENT)
-		ae.Bytes(unix.IFA_CACHEINFO, foreverCacheinfo())
+		ae.Bytes(unix.IFA_ADDRESS, far.AsSlice())
+		ae.Bytes(unix.IFA_LOCAL, a.Addr().AsSlice())
+		if a.Broadcast.IsValid() {
+			ae.Bytes(unix.IFA_BROADCAST, a.Broadcast.AsSlice())
+		}
+		ae.String(unix.IFA_LABEL, a.Label)
+		if a.Protocol != 0 {
+			ae.Uint8(ifaProto, a.Protocol)
+		}
+		ae.Uint32(unix.IFA_FLAGS, a.Flags)
+		if a.Metric != 0 {
+			ae.Uint32(unix.IFA_RT_PRIORITY, a.Metric)
+		}
+		ae.Bytes(unix.IFA_CACHEINFO, cacheinfo(a))
 	})
 }
 
-func addrRow6(link stack.Interface, p netip.Prefix) row {
-	return addrRow(link, p, unix.AF_INET6, func(ae *nl.AttributeEncoder) {
-		ae.Bytes(unix.IFA_ADDRESS, p.Addr().AsSlice())
-		ae.Bytes(unix.IFA_CACHEINFO, foreverCacheinfo())
-		ae.Uint32(unix.IFA_FLAGS, unix.IFA_F_PERMANENT)
-		if link.Loopback {
-			ae.Uint8(ifaProto, protoKernelLo)
+func addrRow6(link stack.Interface, a stack.Address) row {
+	return addrRow(link, a, unix.AF_INET6, func(ae *nl.AttributeEncoder) {
+		if a.Peer.IsValid() {
+			ae.Bytes(unix.IFA_LOCAL, a.Addr().AsSlice())
+			ae.Bytes(unix.IFA_ADDRESS, a.Peer.AsSlice())
+		} else {
+			ae.Bytes(unix.IFA_ADDRESS, a.Addr().AsSlice())
+		}
+		if a.Metric != 0 {
+			ae.Uint32(unix.IFA_RT_PRIORITY, a.Metric)
+		}
+		ae.Bytes(unix.IFA_CACHEINFO, cacheinfo(a))
+		ae.Uint32(unix.IFA_FLAGS, a.Flags)
+		if a.Protocol != 0 {
+			ae.Uint8(ifaProto, a.Protocol)
 		}
 	})
 }
 
-func addrRow(link stack.Interface, p netip.Prefix, family uint8, fill func(*nl.AttributeEncoder)) row {
-	b := []byte{family, uint8(p.Bits()), unix.IFA_F_PERMANENT, netdev.ScopeOf(p.Addr())}
+func addrRow(link stack.Interface, a stack.Address, family uint8, fill func(*nl.AttributeEncoder)) row {
+	b := []byte{family, uint8(a.Bits()), uint8(a.Flags), a.Scope}
 	b = binary.NativeEndian.AppendUint32(b, uint32(link.Index))
 	return row{unix.RTM_NEWADDR, append(b, encode(fill)...)}
 }
 
-// foreverCacheinfo is a struct ifa_cacheinfo (<linux/if_addr.h>): preferred and
-// valid for ever, made when the host came up.
-func foreverCacheinfo() []byte {
+// cacheinfo is a struct ifa_cacheinfo (<linux/if_addr.h>), of an address made
+// when the host came up.
+func cacheinfo(a stack.Address) []byte {
 	ne := binary.NativeEndian
-	b := ne.AppendUint32(nil, math.MaxUint32)
-	b = ne.AppendUint32(b, math.MaxUint32)
+	b := ne.AppendUint32(nil, a.Preferred)
+	b = ne.AppendUint32(b, a.Valid)
 	return ne.AppendUint64(b, 0)
 }

@@ -26,6 +26,13 @@ type Conn struct {
 	// back into the Conn. Set it before the first use.
 	Unknown func(name string, number int)
 
+	// Privileged says whether who sends may change the configuration, as
+	// CAP_NET_ADMIN does; nil: nobody may. Deliver takes a notification and the
+	// number of its group, 0 for one that was asked for (NLM_F_ECHO). Both run
+	// within other calls, like Unknown.
+	Privileged func() bool
+	Deliver    func(b []byte, group int)
+
 	server   *Server
 	protocol int
 
@@ -118,6 +125,7 @@ func (c *Conn) Close() {
 		c.server.release(c.protocol, c.port)
 	}
 	c.port, c.closed = 0, true
+	c.server.forget(c)
 }
 
 // Send takes one datagram from the program and returns the datagrams that the
@@ -133,7 +141,7 @@ func (c *Conn) Send(b []byte) ([][]byte, unix.Errno) {
 	c.mu.Lock()
 	errno := c.bindLocked(0)
 	x := exchange{
-		server: c.server, protocol: c.protocol, unknown: c.Unknown, port: c.port,
+		server: c.server, protocol: c.protocol, unknown: c.Unknown, privileged: c.privileged, port: c.port,
 		strict: c.options[unix.NETLINK_GET_STRICT_CHK],
 		extAck: c.options[unix.NETLINK_EXT_ACK],
 		capAck: c.options[unix.NETLINK_CAP_ACK],
@@ -150,6 +158,8 @@ func (c *Conn) Send(b []byte) ([][]byte, unix.Errno) {
 	}
 	return x.answers, 0
 }
+
+func (c *Conn) privileged() bool { return c.Privileged != nil && c.Privileged() }
 
 func (c *Conn) reportUnknown(name string, number int) {
 	if c.Unknown != nil {

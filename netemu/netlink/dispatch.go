@@ -6,14 +6,18 @@ import (
 	nl "github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 )
 
-// request is one RTM_GET* message with a snapshot of the host.
+// request is one message with a snapshot of the host.
 type request struct {
 	header     nl.Header
 	body       []byte // behind the nlmsghdr
 	strict     bool   // NETLINK_GET_STRICT_CHK
+	host       *rtnl.Host
+	by         rtnl.Request
+	missing    func(what string) // counts what a handler does not know
 	interfaces []stack.Interface
 	routes     []stack.Route
 }
@@ -36,6 +40,7 @@ type rows struct {
 type handler struct {
 	get  func(r *request) (row, *refusal)
 	dump func(r *request) (rows, *refusal)
+	set  func(r *request) *refusal
 }
 
 type target struct {
@@ -46,31 +51,44 @@ type target struct {
 // handlers are the requests that are answered, as rtnl_register has them in
 // Linux. AF_UNSPEC stands in for families that have no row.
 var handlers = map[target]handler{
-	{unix.AF_UNSPEC, unix.RTM_GETLINK}:    {getLink, dumpLinks},
-	{unix.AF_INET6, unix.RTM_GETLINK}:     {nil, dumpLinks6},
-	{unix.AF_UNSPEC, unix.RTM_GETADDR}:    {nil, dumpAll(dumpAddrs4, dumpAddrs6)},
-	{unix.AF_INET, unix.RTM_GETADDR}:      {nil, dumpAddrs4},
-	{unix.AF_INET6, unix.RTM_GETADDR}:     {getAddr6, dumpAddrs6},
-	{unix.AF_UNSPEC, unix.RTM_GETROUTE}:   {nil, dumpAll(dumpRoutes4, dumpRoutes6)},
-	{unix.AF_INET, unix.RTM_GETROUTE}:     {getRoute4, dumpRoutes4},
-	{unix.AF_INET6, unix.RTM_GETROUTE}:    {getRoute6, dumpRoutes6},
-	{unix.AF_UNSPEC, unix.RTM_GETRULE}:    {nil, dumpRules},
-	{unix.AF_UNSPEC, unix.RTM_GETNEIGH}:   {getNeigh, dumpNone(unix.SizeofNdMsg)},
-	{unix.AF_UNSPEC, unix.RTM_GETNSID}:    {getNSID, dumpNone(0)},
-	{unix.AF_UNSPEC, unix.RTM_GETNETCONF}: {nil, dumpAll(dumpNetconf(unix.AF_INET), dumpNetconf(unix.AF_INET6))},
-	{unix.AF_INET, unix.RTM_GETNETCONF}:   {getNetconf(unix.AF_INET), dumpNetconf(unix.AF_INET)},
-	{unix.AF_INET6, unix.RTM_GETNETCONF}:  {getNetconf(unix.AF_INET6), dumpNetconf(unix.AF_INET6)},
-	{unix.AF_UNSPEC, unix.RTM_GETQDISC}:   {nil, dumpQdiscs},
-	{unix.AF_UNSPEC, unix.RTM_GETTCLASS}:  {nil, dumpNone(sizeofTcmsg)},
-	{unix.AF_UNSPEC, unix.RTM_GETTFILTER}: {nil, dumpNone(sizeofTcmsg)},
-	{unix.AF_UNSPEC, unix.RTM_GETCHAIN}:   {nil, dumpNone(sizeofTcmsg)},
-	{unix.AF_UNSPEC, unix.RTM_GETNEXTHOP}: {getNexthop, dumpNexthops},
+	{unix.AF_UNSPEC, unix.RTM_GETLINK}:    {get: getLink, dump: dumpLinks},
+	{unix.AF_INET6, unix.RTM_GETLINK}:     {dump: dumpLinks6},
+	{unix.AF_UNSPEC, unix.RTM_GETADDR}:    {dump: dumpAll(dumpAddrs4, dumpAddrs6)},
+	{unix.AF_INET, unix.RTM_GETADDR}:      {dump: dumpAddrs4},
+	{unix.AF_INET6, unix.RTM_GETADDR}:     {get: getAddr6, dump: dumpAddrs6},
+	{unix.AF_UNSPEC, unix.RTM_GETROUTE}:   {dump: dumpAll(dumpRoutes4, dumpRoutes6)},
+	{unix.AF_INET, unix.RTM_GETROUTE}:     {get: getRoute4, dump: dumpRoutes4},
+	{unix.AF_INET6, unix.RTM_GETROUTE}:    {get: getRoute6, dump: dumpRoutes6},
+	{unix.AF_UNSPEC, unix.RTM_GETRULE}:    {dump: dumpRules},
+	{unix.AF_UNSPEC, unix.RTM_GETNEIGH}:   {get: getNeigh, dump: dumpNone(unix.SizeofNdMsg)},
+	{unix.AF_UNSPEC, unix.RTM_GETNSID}:    {get: getNSID, dump: dumpNone(0)},
+	{unix.AF_UNSPEC, unix.RTM_GETNETCONF}: {dump: dumpAll(dumpNetconf(unix.AF_INET), dumpNetconf(unix.AF_INET6))},
+	{unix.AF_INET, unix.RTM_GETNETCONF}:   {get: getNetconf(unix.AF_INET), dump: dumpNetconf(unix.AF_INET)},
+	{unix.AF_INET6, unix.RTM_GETNETCONF}:  {get: getNetconf(unix.AF_INET6), dump: dumpNetconf(unix.AF_INET6)},
+	{unix.AF_UNSPEC, unix.RTM_GETQDISC}:   {dump: dumpQdiscs},
+	{unix.AF_UNSPEC, unix.RTM_GETTCLASS}:  {dump: dumpNone(sizeofTcmsg)},
+	{unix.AF_UNSPEC, unix.RTM_GETTFILTER}: {dump: dumpNone(sizeofTcmsg)},
+	{unix.AF_UNSPEC, unix.RTM_GETCHAIN}:   {dump: dumpNone(sizeofTcmsg)},
+	{unix.AF_UNSPEC, unix.RTM_GETNEXTHOP}: {get: getNexthop, dump: dumpNexthops},
+
+	{unix.AF_UNSPEC, unix.RTM_NEWLINK}: {set: newLink},
+	{unix.AF_UNSPEC, unix.RTM_SETLINK}: {set: setLink},
+	{unix.AF_UNSPEC, unix.RTM_DELLINK}: {set: deleteLink},
+	{unix.AF_INET, unix.RTM_NEWADDR}:   {set: newAddr4},
+	{unix.AF_INET, unix.RTM_DELADDR}:   {set: deleteAddr4},
+	{unix.AF_INET6, unix.RTM_NEWADDR}:  {set: newAddr6},
+	{unix.AF_INET6, unix.RTM_DELADDR}:  {set: deleteAddr6},
+	{unix.AF_INET, unix.RTM_NEWROUTE}:  {set: newRoute4},
+	{unix.AF_INET, unix.RTM_DELROUTE}:  {set: deleteRoute4},
+	{unix.AF_INET6, unix.RTM_NEWROUTE}: {set: newRoute6},
+	{unix.AF_INET6, unix.RTM_DELROUTE}: {set: deleteRoute6},
 }
 
 // Kinds of request, the low bits of a message type (rtnl_msgtype_kind).
 const (
-	kindMask = 3
-	kindGet  = 2
+	kindMask   = 3
+	kindDelete = 1
+	kindGet    = 2
 )
 
 // dispatchRoute hands a request to its handler, as rtnetlink_rcv_msg does
@@ -85,11 +103,15 @@ func (x *exchange) dispatchRoute(m nl.Message) (dumped bool, failure *refusal) {
 	if len(m.Data) < unix.SizeofRtGenmsg {
 		return false, nil
 	}
-	if typ&kindMask != kindGet {
-		return false, refuse(unix.EPERM, "netbox: the network configuration of the sandbox is fixed")
-	}
 	family := m.Data[0]
-	r := &request{header: m.Header, body: m.Data, strict: x.strict}
+	r := &request{
+		header: m.Header, body: m.Data, strict: x.strict, host: x.server.host,
+		by:      rtnl.Request{Port: x.port, Sequence: m.Header.Sequence, Flags: uint16(m.Header.Flags)},
+		missing: func(what string) { x.reportUnknown(what, typ) },
+	}
+	if typ&kindMask != kindGet {
+		return false, x.set(r, target{family, typ})
+	}
 	if m.Header.Flags&unix.NLM_F_DUMP != 0 {
 		h := lookup(family, typ, func(h handler) bool { return h.dump != nil })
 		if h.dump == nil {
@@ -101,17 +123,42 @@ func (x *exchange) dispatchRoute(m nl.Message) (dumped bool, failure *refusal) {
 		x.dump(m.Header, answer, failure)
 		return true, nil
 	}
-	h := lookup(family, typ, func(h handler) bool { return h.get != nil })
+	return false, x.get(r, target{family, typ})
+}
+
+// get hands a request for one object to its handler.
+func (x *exchange) get(r *request, t target) *refusal {
+	h := lookup(t.family, t.typ, func(h handler) bool { return h.get != nil })
 	if h.get == nil {
-		x.reportUnknown(typeName(typ), typ)
-		return false, refuse(unix.EOPNOTSUPP, "")
+		x.reportUnknown(typeName(t.typ), t.typ)
+		return refuse(unix.EOPNOTSUPP, "")
 	}
 	x.observe(r)
 	answer, failure := h.get(r)
 	if failure == nil {
-		x.put(x.message(m.Header, answer.typ, 0, answer.data))
+		x.put(x.message(r.header, answer.typ, 0, answer.data))
 	}
-	return false, failure
+	return failure
+}
+
+// nlmFBulk is NLM_F_BULK (<linux/netlink.h>).
+const nlmFBulk = 0x200
+
+// set hands a request that changes something to its handler.
+func (x *exchange) set(r *request, t target) *refusal {
+	if !x.privileged() {
+		return refuse(unix.EPERM, "")
+	}
+	h := lookup(t.family, t.typ, func(h handler) bool { return h.set != nil })
+	switch {
+	case h.set == nil:
+		r.missing(typeName(t.typ))
+		return refuse(unix.EOPNOTSUPP, "")
+	case t.typ&kindMask == kindDelete && r.header.Flags&nlmFBulk != 0:
+		return refuse(unix.EOPNOTSUPP, "Bulk delete is not supported")
+	}
+	x.observe(r)
+	return h.set(r)
 }
 
 // lookup finds the handler for a family that has the form wanted, or the one
@@ -124,8 +171,8 @@ func lookup(family uint8, typ uint16, has func(handler) bool) handler {
 }
 
 func (x *exchange) observe(r *request) {
-	r.interfaces = x.server.source.Interfaces()
-	r.routes = x.server.source.Routes()
+	r.interfaces = x.server.host.Interfaces()
+	r.routes = x.server.host.Routes()
 }
 
 func (x *exchange) reportUnknown(name string, typ uint16) {

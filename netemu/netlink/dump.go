@@ -33,7 +33,7 @@ func (x *exchange) dump(h nl.Header, answer rows, failure *refusal) {
 	for _, row := range answer.list {
 		add(x.message(h, row.typ, flags, row.data))
 	}
-	done := binary.NativeEndian.AppendUint32(nil, uint32(failure.code()))
+	done := binary.NativeEndian.AppendUint32(nil, uint32(failure.Code()))
 	if tlvs := x.explain(failure); tlvs != nil {
 		done = append(done, tlvs...)
 		flags |= unix.NLM_F_ACK_TLVS

@@ -12,6 +12,7 @@ type exchange struct {
 	server                 *Server
 	protocol               int
 	unknown                func(name string, number int)
+	privileged             func() bool
 	port                   uint32
 	strict, extAck, capAck bool
 
@@ -104,7 +105,7 @@ func (x *exchange) message(h nl.Header, typ, flags uint16, data []byte) []byte {
 // the program capped it (NETLINK_CAP_ACK).
 func (x *exchange) acknowledge(m nl.Message, failure *refusal) {
 	var flags uint16
-	b := binary.NativeEndian.AppendUint32(nil, uint32(failure.code()))
+	b := binary.NativeEndian.AppendUint32(nil, uint32(failure.Code()))
 	header, err := nl.Message{Header: withLength(m.Header, unix.NLMSG_HDRLEN)}.MarshalBinary()
 	if err != nil {
 		panic("netlink: BUG: a header does not marshal: " + err.Error())
@@ -126,11 +127,11 @@ func (x *exchange) acknowledge(m nl.Message, failure *refusal) {
 // explain is the extended acknowledgement of a failure, if the program wants
 // it (NETLINK_EXT_ACK) and there is one.
 func (x *exchange) explain(failure *refusal) []byte {
-	if failure == nil || !x.extAck || failure.reason == "" {
+	if failure == nil || !x.extAck || failure.Reason == "" {
 		return nil
 	}
 	return encode(func(ae *nl.AttributeEncoder) {
-		ae.String(unix.NLMSGERR_ATTR_MSG, failure.reason)
+		ae.String(unix.NLMSGERR_ATTR_MSG, failure.Reason)
 	})
 }
 

@@ -6,6 +6,8 @@ import (
 
 	nl "github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/rtnl"
 )
 
 // FuzzServer sends any datagram with any options: the server does not panic,
@@ -14,9 +16,11 @@ func FuzzServer(f *testing.F) {
 	for _, q := range append(questions(), hostile()...) {
 		f.Add(q.request, uint8(len(q.options)))
 	}
+	hosts := []*rtnl.Host{sandbox(f), lonely(f)}
 	f.Fuzz(func(t *testing.T, request []byte, switched uint8) {
-		for _, source := range []Source{sandbox(), lonely(), host{}} {
-			server := openServer(t, source)
+		for _, host := range hosts {
+			server := openServer(t, host)
+			server.conn.Privileged = func() bool { return switched&8 != 0 }
 			for i, option := range []int{unix.NETLINK_EXT_ACK, unix.NETLINK_GET_STRICT_CHK, unix.NETLINK_CAP_ACK} {
 				if switched&(1<<i) != 0 {
 					server.set(t, option)

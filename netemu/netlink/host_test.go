@@ -2,48 +2,42 @@ package netlink
 
 import (
 	"net/netip"
+	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"netbox/netemu/link"
+	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 )
 
-// host is the sandbox's host as a Source: what netnstest sets up.
-type host struct {
-	interfaces []stack.Interface
-	routes     []stack.Route
-}
-
-func (h host) Interfaces() []stack.Interface { return h.interfaces }
-func (h host) Routes() []stack.Route         { return h.routes }
-
-func prefixes(list ...string) []netip.Prefix {
-	var all []netip.Prefix
-	for _, s := range list {
-		all = append(all, netip.MustParsePrefix(s))
-	}
-	return all
-}
-
-func sandbox() host {
-	addr := netip.MustParseAddr
-	return host{
-		interfaces: []stack.Interface{
-			{Index: 1, Name: "lo", Loopback: true, Up: true, MTU: 65536, Addrs: prefixes("127.0.0.1/8", "::1/128")},
-			{Index: 2, Name: "eth0", Up: true, MTU: 65520, HardwareAddr: [6]byte{2, 0, 0x0a, 0, 2, 0x64},
-				Addrs: prefixes("10.0.2.100/24", "fd00:2::64/64")},
-		},
-		routes: []stack.Route{
-			{Dst: netip.MustParsePrefix("10.0.2.0/24"), NIC: 2, Src: addr("10.0.2.100")},
-			{Dst: netip.MustParsePrefix("0.0.0.0/0"), NIC: 2, Gateway: addr("10.0.2.2")},
-			{Dst: netip.MustParsePrefix("::/0"), NIC: 2, Gateway: addr("fd00:2::2")},
-			{Dst: netip.MustParsePrefix("fd00:2::/64"), NIC: 2, Src: addr("fd00:2::64")},
-		},
-	}
+// sandbox is the sandbox's host: what netnstest sets up.
+func sandbox(t testing.TB) *rtnl.Host {
+	t.Helper()
+	near, far := link.New(0)
+	t.Cleanup(far.Close)
+	return newHost(t, stack.HostConfig{
+		Link:     near,
+		Addrs:    []netip.Prefix{netip.MustParsePrefix("10.0.2.100/24"), netip.MustParsePrefix("fd00:2::64/64")},
+		Gateways: []netip.Addr{netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("fd00:2::2")},
+	})
 }
 
 // lonely is the host without an uplink: only lo, no routes.
-func lonely() host { return host{interfaces: sandbox().interfaces[:1]} }
+func lonely(t testing.TB) *rtnl.Host {
+	t.Helper()
+	return newHost(t, stack.HostConfig{})
+}
+
+func newHost(t testing.TB, c stack.HostConfig) *rtnl.Host {
+	t.Helper()
+	s, err := stack.NewHost(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return rtnl.New(s)
+}
 
 // message makes a netlink message of an exact length.
 func message(typ, flags int, parts ...[]byte) []byte {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/rtnl"
 )
 
 // peer is a netlink socket: the kernel's, or the server's.
@@ -107,9 +109,9 @@ func (k *kernelPeer) ask(t testing.TB, request []byte) ([][]byte, uint32) {
 // serverPeer is a socket of the Server.
 type serverPeer struct{ conn *Conn }
 
-func openServer(t testing.TB, source Source) serverPeer {
+func openServer(t testing.TB, host *rtnl.Host) serverPeer {
 	t.Helper()
-	return openServerOf(t, NewServer(source), unix.NETLINK_ROUTE)
+	return openServerOf(t, NewServer(host), unix.NETLINK_ROUTE)
 }
 
 func openServerOf(t testing.TB, server *Server, protocol int) serverPeer {

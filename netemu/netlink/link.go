@@ -129,3 +129,6 @@ func ifinfomsg(family uint8, link stack.Interface) []byte {
 	b = ne.AppendUint32(b, netdev.Flags(link))
 	return ne.AppendUint32(b, 0)
 }
+
+// putChange stores ifi_change in a link's row.
+func putChange(b []byte, flags uint32) { binary.NativeEndian.PutUint32(b[12:], flags) }

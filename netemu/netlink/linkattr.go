@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netbox/netemu/netdev"
+	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 )
 
@@ -56,6 +57,9 @@ func linkRow(link stack.Interface, mask uint32) row {
 		}
 		nest(ae, unix.IFLA_XDP, func(ae *nl.AttributeEncoder) { ae.Uint8(unix.IFLA_XDP_ATTACHED, 0) })
 		ae.String(unix.IFLA_QDISC, "noqueue")
+		if link.Kind != "" {
+			nest(ae, unix.IFLA_LINKINFO, func(ae *nl.AttributeEncoder) { ae.String(unix.IFLA_INFO_KIND, link.Kind) })
+		}
 		nest(ae, unix.IFLA_AF_SPEC, func(ae *nl.AttributeEncoder) { linkFamilies(ae, link) })
 		ae.Bytes(unix.IFLA_MAP, make([]byte, sizeofRtnlLinkIfmap))
 	})
@@ -71,16 +75,16 @@ func linkSettings(ae *nl.AttributeEncoder, link stack.Interface) {
 		minMTU, maxMTU, immutable = 0, 0, 1
 	}
 	ae.String(unix.IFLA_IFNAME, link.Name)
-	ae.Uint32(unix.IFLA_TXQLEN, netdev.TxQueueLen)
+	ae.Uint32(unix.IFLA_TXQLEN, uint32(link.TxQueueLen))
 	ae.Uint8(unix.IFLA_OPERSTATE, operstate(link))
 	ae.Uint8(unix.IFLA_LINKMODE, 0)
 	ae.Uint8(iflaNetnsImmutable, immutable)
 	ae.Uint32(unix.IFLA_MTU, uint32(link.MTU))
 	ae.Uint32(unix.IFLA_MIN_MTU, minMTU)
 	ae.Uint32(unix.IFLA_MAX_MTU, maxMTU)
-	ae.Uint32(unix.IFLA_GROUP, 0)
-	ae.Uint32(unix.IFLA_PROMISCUITY, 0)
-	ae.Uint32(unix.IFLA_ALLMULTI, 0)
+	ae.Uint32(unix.IFLA_GROUP, link.Group)
+	ae.Uint32(unix.IFLA_PROMISCUITY, link.Flags&unix.IFF_PROMISC/unix.IFF_PROMISC)
+	ae.Uint32(unix.IFLA_ALLMULTI, link.Flags&unix.IFF_ALLMULTI/unix.IFF_ALLMULTI)
 	ae.Uint32(unix.IFLA_NUM_TX_QUEUES, 1)
 	ae.Uint32(unix.IFLA_GSO_MAX_SEGS, gsoMaxSegs)
 	ae.Uint32(unix.IFLA_GSO_MAX_SIZE, gsoMaxSize)
@@ -97,7 +101,7 @@ func operstate(link stack.Interface) uint8 {
 	switch {
 	case !link.Up:
 		return operDown
-	case link.Loopback:
+	case link.Loopback || link.Kind == rtnl.Dummy:
 		return operUnknown
 	}
 	return operUp
@@ -107,13 +111,16 @@ func operstate(link stack.Interface) uint8 {
 // it was made, and lo always had.
 func linkState(ae *nl.AttributeEncoder, link stack.Interface) {
 	carrier, changes := uint8(0), uint32(0)
-	if link.Up {
+	if link.Up || link.Loopback {
 		carrier = 1
-		if !link.Loopback {
-			changes = 1
-		}
+	}
+	if link.Up && !link.Loopback && link.Kind == "" {
+		changes = 1
 	}
 	ae.Uint8(unix.IFLA_CARRIER, carrier)
+	if link.Alias != "" {
+		ae.String(unix.IFLA_IFALIAS, link.Alias)
+	}
 	ae.Uint32(unix.IFLA_CARRIER_CHANGES, changes)
 	ae.Uint32(unix.IFLA_CARRIER_UP_COUNT, changes)
 	ae.Uint32(unix.IFLA_CARRIER_DOWN_COUNT, 0)

@@ -6,6 +6,7 @@ import (
 	nl "github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 )
 
@@ -45,15 +46,14 @@ func devconf4(link stack.Interface) []byte {
 
 // IPv6 facts of a link: IF_READY of <net/if_inet6.h>; the longest packet
 // reassembled, in bytes; the default reachable time and retransmission time
-// (RFC 4861 section 10), in milliseconds; no address made by the kernel
-// (IN6_ADDR_GEN_MODE_NONE, <linux/if_link.h>).
+// (RFC 4861 section 10), in milliseconds; a link-local address made of the
+// hardware address (IN6_ADDR_GEN_MODE_EUI64, <linux/if_link.h>).
 const (
-	ifReady         = 0x80000000
-	maxReassembly   = 65535
-	reachableTime   = 30000
-	retransmitTime  = 1000
-	addrGenModeNone = 1
-	addrGenModeEUI  = 0
+	ifReady        = 0x80000000
+	maxReassembly  = 65535
+	reachableTime  = 30000
+	retransmitTime = 1000
+	addrGenModeEUI = 0
 )
 
 // linkFamilies is the content of IFLA_AF_SPEC. Of IPv6 it leaves out the
@@ -63,7 +63,9 @@ func linkFamilies(ae *nl.AttributeEncoder, link stack.Interface) {
 	nest(ae, unix.AF_INET, func(ae *nl.AttributeEncoder) {
 		ae.Bytes(unix.IFLA_INET_CONF, devconf4(link))
 	})
-	nest(ae, unix.AF_INET6, func(ae *nl.AttributeEncoder) { linkInet6(ae, link) })
+	if rtnl.HasInet6(link) {
+		nest(ae, unix.AF_INET6, func(ae *nl.AttributeEncoder) { linkInet6(ae, link) })
+	}
 }
 
 func linkInet6(ae *nl.AttributeEncoder, link stack.Interface) {
@@ -72,16 +74,14 @@ func linkInet6(ae *nl.AttributeEncoder, link stack.Interface) {
 	cache = ne.AppendUint32(cache, 0) // age of the record
 	cache = ne.AppendUint32(cache, reachableTime)
 	cache = ne.AppendUint32(cache, retransmitTime)
-	mode := uint8(addrGenModeNone)
-	for _, p := range link.Addrs {
-		if p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() || link.Loopback {
-			mode = addrGenModeEUI
-		}
+	flags := uint32(0)
+	if link.Up {
+		flags = ifReady
 	}
-	ae.Uint32(unix.IFLA_INET6_FLAGS, ifReady)
+	ae.Uint32(unix.IFLA_INET6_FLAGS, flags)
 	ae.Bytes(unix.IFLA_INET6_CACHEINFO, cache)
 	ae.Bytes(unix.IFLA_INET6_TOKEN, make([]byte, 16))
-	ae.Uint8(unix.IFLA_INET6_ADDR_GEN_MODE, mode)
+	ae.Uint8(unix.IFLA_INET6_ADDR_GEN_MODE, addrGenModeEUI)
 }
 
 // dumpLinks6 answers a RTM_GETLINK dump for AF_INET6, as inet6_dump_ifinfo
@@ -94,19 +94,26 @@ func dumpLinks6(r *request) (rows, *refusal) {
 	}
 	var answer rows
 	for _, link := range r.interfaces {
-		attrs := encode(func(ae *nl.AttributeEncoder) {
-			ae.String(unix.IFLA_IFNAME, link.Name)
-			ae.Bytes(unix.IFLA_ADDRESS, link.HardwareAddr[:])
-			ae.Uint32(unix.IFLA_MTU, uint32(link.MTU))
-			ae.Uint8(unix.IFLA_OPERSTATE, operstate(link))
-			ae.Nested(unix.IFLA_PROTINFO, func(ae *nl.AttributeEncoder) error {
-				linkInet6(ae, link)
-				return nil
-			})
-		})
-		answer.list = append(answer.list, row{unix.RTM_NEWLINK, append(ifinfomsg(unix.AF_INET6, link), attrs...)})
+		if rtnl.HasInet6(link) {
+			answer.list = append(answer.list, linkRow6(link))
+		}
 	}
 	return answer, nil
+}
+
+// linkRow6 is the RTM_NEWLINK of a link's IPv6 side.
+func linkRow6(link stack.Interface) row {
+	attrs := encode(func(ae *nl.AttributeEncoder) {
+		ae.String(unix.IFLA_IFNAME, link.Name)
+		ae.Bytes(unix.IFLA_ADDRESS, link.HardwareAddr[:])
+		ae.Uint32(unix.IFLA_MTU, uint32(link.MTU))
+		ae.Uint8(unix.IFLA_OPERSTATE, operstate(link))
+		ae.Nested(unix.IFLA_PROTINFO, func(ae *nl.AttributeEncoder) error {
+			linkInet6(ae, link)
+			return nil
+		})
+	})
+	return row{unix.RTM_NEWLINK, append(ifinfomsg(unix.AF_INET6, link), attrs...)}
 }
 
 func strictLinks6(r *request) *refusal {

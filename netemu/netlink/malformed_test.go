@@ -123,7 +123,7 @@ func TestHostileRequestsAsLinux(t *testing.T) {
 	}
 	for _, q := range hostile() {
 		answers := [2][]decoded{}
-		for i, p := range []peer{openKernel(t), openServer(t, sandbox())} {
+		for i, p := range []peer{openKernel(t), openServer(t, sandbox(t))} {
 			p.set(t, q.options...)
 			datagrams, port := p.ask(t, q.request)
 			answers[i] = withoutRows(decode(t, datagrams, port, 7))

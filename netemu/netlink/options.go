@@ -31,9 +31,9 @@ func (g *groupSet) set(group int, on bool) {
 	}
 }
 
-// switches are the SOL_NETLINK options that are on or off. The four behind
-// EXT_ACK concern notifications, of which there are none; NETLINK_PKTINFO is
-// for whoever delivers the datagrams.
+// switches are the SOL_NETLINK options that are on or off. NETLINK_PKTINFO is
+// for whoever delivers the datagrams; NETLINK_BROADCAST_ERROR is for senders to
+// groups.
 var switches = map[int]bool{
 	unix.NETLINK_EXT_ACK:         true,
 	unix.NETLINK_CAP_ACK:         true,
@@ -104,4 +104,12 @@ func (c *Conn) Option(option int) ([]byte, unix.Errno) {
 	}
 	c.reportUnknown("SOL_NETLINK option "+strconv.Itoa(option), option)
 	return nil, unix.ENOPROTOOPT
+}
+
+// IgnoresOverrun says whether the program does not want to hear that answers
+// were dropped (NETLINK_NO_ENOBUFS).
+func (c *Conn) IgnoresOverrun() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.options[unix.NETLINK_NO_ENOBUFS]
 }

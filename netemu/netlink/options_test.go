@@ -29,7 +29,7 @@ func TestOptionsAsLinux(t *testing.T) {
 			continue // takes CAP_NET_BROADCAST; NETLINK_RX_RING, NETLINK_TX_RING: removed, the numbers free
 		}
 		for _, value := range [][]byte{nil, {1}, word(0), word(1), word(2), word(maxGroup), word(maxGroup + 1), word(1 << 31), append(word(1), 0, 0, 0, 0)} {
-			kernel, server := openKernel(t), openServer(t, sandbox())
+			kernel, server := openKernel(t), openServer(t, sandbox(t))
 			err := unix.SetsockoptString(kernel.fd, unix.SOL_NETLINK, option, string(value))
 			var want unix.Errno
 			errors.As(err, &want)
@@ -47,7 +47,7 @@ func TestOptionsAsLinux(t *testing.T) {
 
 // TestGroups: memberships by bind's mask and by number are one set.
 func TestGroups(t *testing.T) {
-	c := open(t, NewServer(sandbox()))
+	c := open(t, NewServer(sandbox(t)))
 	if errno := c.Bind(0, 0x10); errno != 0 {
 		t.Fatal(errno)
 	}

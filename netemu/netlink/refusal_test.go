@@ -43,7 +43,7 @@ func TestErrorsAsLinux(t *testing.T) {
 				request := message(typ, flags, zeros(20, family))
 				kernel, port := openKernel(t).ask(t, request)
 				want := ending(t, kernel, port)
-				ours, port := openServer(t, sandbox()).ask(t, request)
+				ours, port := openServer(t, sandbox(t)).ask(t, request)
 				got := ending(t, ours, port)
 				if got == want {
 					continue

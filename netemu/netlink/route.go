@@ -2,10 +2,13 @@ package netlink
 
 import (
 	"encoding/binary"
-	"net/netip"
+	"math"
 
 	nl "github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/rtnl"
+	"netbox/netemu/stack"
 )
 
 // Layout of struct rtmsg (<linux/rtnetlink.h>): offsets of what requests tell.
@@ -32,7 +35,7 @@ func dumpRoutes(r *request, is4 bool) (rows, *refusal) {
 	if failure != nil {
 		return rows{}, failure
 	}
-	table := r.fib(is4)
+	table := rtnl.Dump(r.routes, is4)
 	if failure := f.missingTable(r, is4); failure != nil {
 		return rows{filtered: f.set}, failure
 	}
@@ -112,6 +115,11 @@ func (f routeFilter) missingTable(r *request, is4 bool) *refusal {
 	case unix.RT_TABLE_UNSPEC, unix.RT_TABLE_MAIN, unix.RT_TABLE_LOCAL:
 		return nil
 	}
+	for _, row := range r.routes {
+		if row.Table == f.table && row.Dst.Addr().Is4() == is4 {
+			return nil
+		}
+	}
 	if r.body[0] == unix.AF_UNSPEC {
 		return nil
 	}
@@ -121,19 +129,23 @@ func (f routeFilter) missingTable(r *request, is4 bool) *refusal {
 	return refuse(unix.ENOENT, "ipv6: FIB table does not exist")
 }
 
-func (f routeFilter) passes(e entry) bool {
+func (f routeFilter) passes(e stack.Route) bool {
 	return !f.prefixes && !f.cache &&
-		(f.table == 0 || f.table == uint32(e.table)) && (f.nic == 0 || f.nic == e.nic) &&
-		(f.proto == 0 || f.proto == e.proto) && (f.typ == 0 || f.typ == e.typ)
+		(f.table == 0 || f.table == e.Table) && (f.nic == 0 || f.nic == e.NIC) &&
+		(f.proto == 0 || f.proto == e.Protocol) && (f.typ == 0 || f.typ == e.Type)
 }
 
-// rtmsg is the header of a route's row.
-func rtmsg(dst netip.Prefix, srcLen int, table, proto, scope, typ uint8, flags uint32) []byte {
-	family := uint8(unix.AF_INET)
-	if dst.Addr().Is6() {
+// rtmsg is the header of a route's row. A table number that needs more than a
+// byte is told by RTA_TABLE alone.
+func rtmsg(e stack.Route, srcLen int, flags uint32) []byte {
+	family, table := uint8(unix.AF_INET), uint8(unix.RT_TABLE_COMPAT)
+	if e.Dst.Addr().Is6() {
 		family = unix.AF_INET6
 	}
-	b := []byte{family, uint8(dst.Bits()), uint8(srcLen), 0, table, proto, scope, typ}
+	if e.Table <= math.MaxUint8 {
+		table = uint8(e.Table)
+	}
+	b := []byte{family, uint8(e.Dst.Bits()), uint8(srcLen), e.TOS, table, e.Protocol, e.Scope, e.Type}
 	return binary.NativeEndian.AppendUint32(b, flags)
 }
 
@@ -142,28 +154,57 @@ const prefMedium = 0
 
 // routeRow is the RTM_NEWROUTE of a row, its attributes in the order of
 // fib_dump_info and rt6_fill_node.
-func routeRow(e entry) row {
+func routeRow(e stack.Route) row {
+	is6 := e.Dst.Addr().Is6()
 	attrs := encode(func(ae *nl.AttributeEncoder) {
-		ae.Uint32(unix.RTA_TABLE, uint32(e.table))
-		if e.dst.Bits() > 0 {
-			ae.Bytes(unix.RTA_DST, e.dst.Addr().AsSlice())
+		ae.Uint32(unix.RTA_TABLE, e.Table)
+		if e.Dst.Bits() > 0 {
+			ae.Bytes(unix.RTA_DST, e.Dst.Addr().AsSlice())
 		}
-		if e.dst.Addr().Is6() {
-			ae.Uint32(unix.RTA_PRIORITY, e.metric)
+		if is6 {
+			putSource(ae, e)
+			putMetrics(ae, e)
 		}
-		if e.src.IsValid() {
-			ae.Bytes(unix.RTA_PREFSRC, e.src.AsSlice())
+		if is6 || e.Metric != 0 {
+			ae.Uint32(unix.RTA_PRIORITY, e.Metric)
 		}
-		if e.gateway.IsValid() {
-			ae.Bytes(unix.RTA_GATEWAY, e.gateway.AsSlice())
+		if !is6 {
+			putMetrics(ae, e)
+			putSource(ae, e)
 		}
-		ae.Uint32(unix.RTA_OIF, uint32(e.nic))
-		if e.dst.Addr().Is6() {
+		if e.Gateway.IsValid() {
+			ae.Bytes(unix.RTA_GATEWAY, e.Gateway.AsSlice())
+		}
+		if e.NIC != 0 {
+			ae.Uint32(unix.RTA_OIF, uint32(e.NIC))
+		}
+		if is6 {
 			ae.Bytes(unix.RTA_CACHEINFO, routeCacheinfo(0))
 			ae.Uint8(unix.RTA_PREF, prefMedium)
 		}
 	})
-	return row{unix.RTM_NEWROUTE, append(rtmsg(e.dst, 0, e.table, e.proto, e.scope, e.typ, 0), attrs...)}
+	return row{unix.RTM_NEWROUTE, append(rtmsg(e, 0, e.Flags), attrs...)}
+}
+
+func putSource(ae *nl.AttributeEncoder, e stack.Route) {
+	if e.Src.IsValid() {
+		ae.Bytes(unix.RTA_PREFSRC, e.Src.AsSlice())
+	}
+}
+
+// putMetrics adds RTA_METRICS, as rtnetlink_put_metrics does: none if no metric
+// is set.
+func putMetrics(ae *nl.AttributeEncoder, e stack.Route) {
+	b := encode(func(ae *nl.AttributeEncoder) {
+		for i, v := range e.Metrics {
+			if v != 0 {
+				ae.Uint32(uint16(i), v)
+			}
+		}
+	})
+	if len(b) > 0 {
+		ae.Bytes(unix.RTA_METRICS, b)
+	}
 }
 
 // routeCacheinfo is a struct rta_cacheinfo (<linux/rtnetlink.h>), of which

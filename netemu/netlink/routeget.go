@@ -7,6 +7,7 @@ import (
 	nl "github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 )
 
@@ -32,7 +33,7 @@ func getRoute4(r *request) (row, *refusal) {
 	if failure != nil {
 		return row{}, failure
 	}
-	table := r.fib(true)
+	table := rtnl.Dump(r.routes, true)
 	if !q.src.IsUnspecified() && !r.owns(q.src) {
 		return row{}, refuse(unix.ENETUNREACH, "") // EINVAL before Linux 6.15
 	}
@@ -41,7 +42,10 @@ func getRoute4(r *request) (row, *refusal) {
 		if q.nic == 0 {
 			return row{}, refuse(unix.ENETUNREACH, "")
 		}
-		e = entry{table: unix.RT_TABLE_MAIN, typ: unix.RTN_UNICAST, nic: q.nic, dst: netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
+		e = stack.Route{Table: unix.RT_TABLE_MAIN, Type: unix.RTN_UNICAST, NIC: q.nic, Dst: netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
+	}
+	if errno := e.Refuses(); errno != 0 {
+		return row{}, refuse(errno, "")
 	}
 	if q.flags&unix.RTM_F_FIB_MATCH != 0 {
 		return routeRow(e), nil
@@ -64,16 +68,16 @@ func looked(q query) netip.Addr {
 // pathRow4 tells the path of an IPv4 packet, as rt_fill_info does. Its table is
 // always the main one: without rules of one's own Linux keeps the local rows
 // in the same trie.
-func pathRow4(r *request, q query, e entry) row {
+func pathRow4(r *request, q query, e stack.Route) row {
 	const id = unix.RT_TABLE_MAIN
 	dst, flags := q.dst, uint32(unix.RTM_F_CLONED)
 	switch {
-	case e.typ == unix.RTN_LOCAL:
-		e.nic, flags = r.loopback(), flags|rtcfLocal
+	case e.Type == unix.RTN_LOCAL:
+		e.NIC, flags = r.loopback(), flags|rtcfLocal
 	case dst.IsMulticast():
-		e.typ, e.gateway, flags = unix.RTN_MULTICAST, netip.Addr{}, flags|rtcfMulticast|rtcfLocal
-	case e.typ == unix.RTN_BROADCAST, dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		e.typ, e.gateway, flags = unix.RTN_BROADCAST, netip.Addr{}, flags|rtcfBroadcast|rtcfLocal
+		e.Type, e.Gateway, flags = unix.RTN_MULTICAST, netip.Addr{}, flags|rtcfMulticast|rtcfLocal
+	case e.Type == unix.RTN_BROADCAST, dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		e.Type, e.Gateway, flags = unix.RTN_BROADCAST, netip.Addr{}, flags|rtcfBroadcast|rtcfLocal
 	}
 	srcLen := 0
 	attrs := encode(func(ae *nl.AttributeEncoder) {
@@ -83,15 +87,16 @@ func pathRow4(r *request, q query, e entry) row {
 			srcLen = q.src.BitLen()
 			ae.Bytes(unix.RTA_SRC, q.src.AsSlice())
 		}
-		ae.Uint32(unix.RTA_OIF, uint32(e.nic))
+		ae.Uint32(unix.RTA_OIF, uint32(e.NIC))
 		if q.src.IsUnspecified() {
 			if src := r.source(e, looked(q)); src.IsValid() {
 				ae.Bytes(unix.RTA_PREFSRC, src.AsSlice())
 			}
 		}
-		if e.gateway.IsValid() {
-			ae.Bytes(unix.RTA_GATEWAY, e.gateway.AsSlice())
+		if e.Gateway.IsValid() {
+			ae.Bytes(unix.RTA_GATEWAY, e.Gateway.AsSlice())
 		}
+		putMetrics(ae, e)
 		if q.mark != 0 {
 			ae.Uint32(unix.RTA_MARK, q.mark)
 		}
@@ -100,8 +105,8 @@ func pathRow4(r *request, q query, e entry) row {
 		}
 		ae.Bytes(unix.RTA_CACHEINFO, routeCacheinfo(1))
 	})
-	host := netip.PrefixFrom(dst, dst.BitLen())
-	return row{unix.RTM_NEWROUTE, append(rtmsg(host, srcLen, id, unix.RTPROT_UNSPEC, 0, e.typ, flags), attrs...)}
+	path := stack.Route{Table: id, Dst: netip.PrefixFrom(dst, dst.BitLen()), Type: e.Type}
+	return row{unix.RTM_NEWROUTE, append(rtmsg(path, srcLen, flags), attrs...)}
 }
 
 // getRoute6 answers for IPv6, as inet6_rtm_getroute (net/ipv6/route.c) does.
@@ -110,34 +115,38 @@ func getRoute6(r *request) (row, *refusal) {
 	if failure != nil {
 		return row{}, failure
 	}
-	e, ok := match(r.fib(false), q.dst, q.nic)
+	e, ok := match(rtnl.Dump(r.routes, false), q.dst, q.nic)
 	if !ok {
 		return row{}, refuse(unix.ENETUNREACH, "")
+	}
+	if errno := e.Refuses(); errno != 0 {
+		return row{}, refuse(errno, "")
 	}
 	if q.flags&unix.RTM_F_FIB_MATCH != 0 {
 		return routeRow(e), nil
 	}
 	src := r.source(e, q.dst)
-	if e.typ == unix.RTN_LOCAL {
-		e.nic = r.loopback()
+	if e.Type == unix.RTN_LOCAL {
+		e.NIC = r.loopback()
 	}
 	attrs := encode(func(ae *nl.AttributeEncoder) {
-		ae.Uint32(unix.RTA_TABLE, uint32(e.table))
+		ae.Uint32(unix.RTA_TABLE, e.Table)
 		ae.Bytes(unix.RTA_DST, q.dst.AsSlice())
 		ae.Bytes(unix.RTA_SRC, q.src.AsSlice())
 		if src.IsValid() {
 			ae.Bytes(unix.RTA_PREFSRC, src.AsSlice())
 		}
-		ae.Uint32(unix.RTA_PRIORITY, e.metric)
-		if e.gateway.IsValid() {
-			ae.Bytes(unix.RTA_GATEWAY, e.gateway.AsSlice())
+		putMetrics(ae, e)
+		ae.Uint32(unix.RTA_PRIORITY, e.Metric)
+		if e.Gateway.IsValid() {
+			ae.Bytes(unix.RTA_GATEWAY, e.Gateway.AsSlice())
 		}
-		ae.Uint32(unix.RTA_OIF, uint32(e.nic))
+		ae.Uint32(unix.RTA_OIF, uint32(e.NIC))
 		ae.Bytes(unix.RTA_CACHEINFO, routeCacheinfo(1))
 		ae.Uint8(unix.RTA_PREF, prefMedium)
 	})
-	host := netip.PrefixFrom(q.dst, q.dst.BitLen())
-	return row{unix.RTM_NEWROUTE, append(rtmsg(host, q.src.BitLen(), e.table, e.proto, e.scope, e.typ, 0), attrs...)}, nil
+	e.Dst = netip.PrefixFrom(q.dst, q.dst.BitLen())
+	return row{unix.RTM_NEWROUTE, append(rtmsg(e, q.src.BitLen(), 0), attrs...)}, nil
 }
 
 // parseQuery reads a lookup as inet_rtm_valid_getroute_req does; unset is the
@@ -251,25 +260,28 @@ func (r *request) loopback() int32 {
 // source is the address that a packet to dst by way of e is sent from: the
 // row's own; dst itself when it is local; else the address of the interface
 // that lies in a network with the next hop, or its first one.
-func (r *request) source(e entry, dst netip.Addr) netip.Addr {
-	if e.src.IsValid() {
-		return e.src
+func (r *request) source(e stack.Route, dst netip.Addr) netip.Addr {
+	if e.Src.IsValid() {
+		return e.Src
 	}
-	if e.typ == unix.RTN_LOCAL {
+	if e.Type == unix.RTN_LOCAL {
 		return dst
 	}
 	next := dst
-	if e.gateway.IsValid() {
-		next = e.gateway
+	if e.Gateway.IsValid() {
+		next = e.Gateway
 	}
-	link, _ := r.byIndex(e.nic)
+	link, _ := r.byIndex(e.NIC)
 	return firstAddress(link, next)
 }
 
+// firstAddress is link's address that a packet to next is sent from: of an
+// IPv6 one the scope decides (RFC 6724 section 5, rule 2).
 func firstAddress(link stack.Interface, next netip.Addr) netip.Addr {
+	near := next.Is6() && (next.IsLinkLocalUnicast() || next.IsLinkLocalMulticast())
 	var first netip.Addr
 	for _, p := range link.Addrs {
-		if p.Addr().Is4() != next.Is4() {
+		if p.Addr().Is4() != next.Is4() || p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() != near {
 			continue
 		}
 		if p.Contains(next) {

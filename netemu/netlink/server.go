@@ -6,22 +6,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"netbox/netemu/stack"
+	"netbox/netemu/rtnl"
 )
-
-// Source tells the host's interfaces and the rows of its main routing table.
-// Its methods may be called from several goroutines at once.
-type Source interface {
-	Interfaces() []stack.Interface
-	Routes() []stack.Route
-}
 
 // Server is the kernel's side of all the netlink sockets of one host. It is
 // safe for concurrent use.
 type Server struct {
-	source Source
+	host *rtnl.Host
 
 	mu      sync.Mutex
+	conns   map[*Conn]struct{}
 	sockets Sockets // nil: NETLINK_SOCK_DIAG is not there
 	// ports has the bound port ids.
 	ports map[portID]bool
@@ -44,10 +38,15 @@ const (
 	lowestAutoPort  uint32 = 1 << 31
 )
 
-// NewServer makes a server for the host that source describes.
-func NewServer(source Source) *Server {
-	return &Server{source: source, ports: map[portID]bool{}, next: highestAutoPort}
+// NewServer makes a server for a host, and watches it.
+func NewServer(host *rtnl.Host) *Server {
+	s := &Server{host: host, conns: map[*Conn]struct{}{}, ports: map[portID]bool{}, next: highestAutoPort}
+	host.Watch(s.notify)
+	return s
 }
+
+// Host is the configuration that the server shows and changes.
+func (s *Server) Host() *rtnl.Host { return s.host }
 
 // ServeSockets adds NETLINK_SOCK_DIAG, which tells the sockets of source.
 func (s *Server) ServeSockets(source Sockets) {
@@ -65,7 +64,9 @@ func (s *Server) Open(protocol int) (*Conn, unix.Errno) {
 	if protocol != unix.NETLINK_ROUTE && (protocol != unix.NETLINK_SOCK_DIAG || s.sockets == nil) {
 		return nil, unix.EPROTONOSUPPORT
 	}
-	return &Conn{server: s, protocol: protocol}, 0
+	c := &Conn{server: s, protocol: protocol}
+	s.conns[c] = struct{}{}
+	return c, 0
 }
 
 // claim reserves port id of a protocol, or a free one for 0. EADDRINUSE: taken.
@@ -97,4 +98,10 @@ func (s *Server) release(protocol int, id uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.ports, portID{protocol, id})
+}
+
+func (s *Server) forget(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
 }

@@ -68,7 +68,7 @@ func TestHostileDiagAsLinux(t *testing.T) {
 	if !netnstest.Run(t) {
 		return
 	}
-	server := NewServer(sandbox())
+	server := NewServer(sandbox(t))
 	server.ServeSockets(&natives{t: t})
 	for _, q := range hostileDiag() {
 		answers := [2][]decoded{}
@@ -87,7 +87,7 @@ func TestHostileDiagAsLinux(t *testing.T) {
 // diagEnding is how the answer to one request ends.
 func diagEnding(t *testing.T, request []byte) unix.Errno {
 	t.Helper()
-	server := NewServer(sandbox())
+	server := NewServer(sandbox(t))
 	server.ServeSockets(&natives{t: t})
 	p := openServerOf(t, server, unix.NETLINK_SOCK_DIAG)
 	datagrams, port := p.ask(t, request)
@@ -133,7 +133,7 @@ func (r rawTable) Sockets(table, _ uint8) []Socket {
 
 // TestRawSockets: told by protocol, in every state, and found by protocol.
 func TestRawSockets(t *testing.T) {
-	server := NewServer(sandbox())
+	server := NewServer(sandbox(t))
 	server.ServeSockets(rawTable{
 		{Family: unix.AF_INET, Protocol: unix.IPPROTO_ICMP, Raw: true, State: stateClose, Inode: 1},
 		{Family: unix.AF_INET, Protocol: unix.IPPROTO_TCP, Raw: true, State: stateEstablished, Inode: 2},
@@ -172,7 +172,7 @@ func TestLongDump(t *testing.T) {
 	}
 	request := diagRequest{family: unix.AF_INET, protocol: unix.IPPROTO_RAW, extensions: 1 << (diagInfo - 1)}
 	one := message(unix.SOCK_DIAG_BY_FAMILY, dumping, request.bytes())
-	server := NewServer(sandbox())
+	server := NewServer(sandbox(t))
 	server.ServeSockets(many)
 	p := openServerOf(t, server, unix.NETLINK_SOCK_DIAG)
 	datagrams, port := p.ask(t, one)
@@ -208,8 +208,9 @@ func FuzzDiag(f *testing.F) {
 		{Family: unix.AF_INET6, Protocol: unix.IPPROTO_ICMPV6, Raw: true, State: stateEstablished, Remote: addrPort(point("[::ffff:1.2.3.4]:9"))},
 		{Family: unix.AF_INET, Protocol: unix.IPPROTO_TCP, State: stateTimeWait, Local: addrPort(point("[::1]:8000"))},
 	}
+	host := lonely(f)
 	f.Fuzz(func(t *testing.T, request []byte) {
-		server := NewServer(host{})
+		server := NewServer(host)
 		server.ServeSockets(sockets)
 		p := openServerOf(t, server, unix.NETLINK_SOCK_DIAG)
 		answers, errno := p.conn.Send(request)

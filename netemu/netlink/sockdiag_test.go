@@ -139,7 +139,7 @@ func TestSocketsAsLinux(t *testing.T) {
 		return
 	}
 	sockets := openSockets(t)
-	server := NewServer(sandbox())
+	server := NewServer(sandbox(t))
 	server.ServeSockets(sockets)
 	seen, rows := map[string]bool{}, 0
 	for _, q := range diagQuestions() {

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"netbox/netemu/netdev"
 	"netbox/netemu/stack"
 )
 
@@ -33,15 +32,15 @@ func addresses6(s Source) []byte {
 			if p.Addr().Is4() {
 				continue
 			}
-			f.line("%s %02x %02x %02x %02x %8s", hex16(p.Addr()), i.Index, p.Bits(), scope6(p.Addr()), unix.IFA_F_PERMANENT, i.Name)
+			f.line("%s %02x %02x %02x %02x %8s", hex16(p.Addr()), i.Index, p.Bits(), scope6(p.Scope), uint8(p.Flags), i.Name)
 		}
 	}
 	return f.Bytes()
 }
 
-// scope6 is IPV6_ADDR_SCOPE_MASK of an address's kind (<net/ipv6.h>).
-func scope6(a netip.Addr) int {
-	switch netdev.ScopeOf(a) {
+// scope6 is IPV6_ADDR_SCOPE_MASK (<net/ipv6.h>) of an RT_SCOPE_*.
+func scope6(scope uint8) int {
+	switch scope {
 	case unix.RT_SCOPE_HOST:
 		return 0x10
 	case unix.RT_SCOPE_LINK:

@@ -61,19 +61,19 @@ var attributes = []attribute{
 	{"dormant", readable, constant("0")},
 	{"flags", settable, func(i stack.Interface) string { return fmt.Sprintf("0x%x", netdev.Flags(i)&settableFlags) }},
 	{"gro_flush_timeout", settable, constant("0")},
-	{"ifalias", settable, nil},
+	{"ifalias", settable, func(i stack.Interface) string { return i.Alias }},
 	{"ifindex", readable, func(i stack.Interface) string { return strconv.Itoa(int(i.Index)) }},
 	{"iflink", readable, func(i stack.Interface) string { return strconv.Itoa(int(i.Index)) }},
 	{"link_mode", readable, constant("0")},
 	{"mtu", settable, func(i stack.Interface) string { return strconv.Itoa(i.MTU) }},
 	{"name_assign_type", readable, func(i stack.Interface) string { return choose(i, "2", "3") }}, // predictable, by the user
 	{"napi_defer_hard_irqs", settable, constant("0")},
-	{"netdev_group", settable, constant("0")},
+	{"netdev_group", settable, func(i stack.Interface) string { return strconv.FormatUint(uint64(i.Group), 10) }},
 	{"operstate", readable, func(i stack.Interface) string { return choose(i, "unknown", upOr(i, "up", "down")) }},
 	{"proto_down", settable, constant("0")},
 	{"testing", readable, constant("0")},
 	{"threaded", settable, constant("0")},
-	{"tx_queue_len", settable, constant(strconv.Itoa(netdev.TxQueueLen))},
+	{"tx_queue_len", settable, func(i stack.Interface) string { return strconv.Itoa(i.TxQueueLen) }},
 	{"type", readable, func(i stack.Interface) string { return strconv.Itoa(int(netdev.HardwareType(i))) }},
 	{"uevent", settable, func(i stack.Interface) string { return fmt.Sprintf("INTERFACE=%s\nIFINDEX=%d", i.Name, i.Index) }},
 }
@@ -139,7 +139,12 @@ func deviceNode(s Source, name string) (Node, bool) {
 		return Node{Mode: fs.ModeSymlink | 0o777, Link: "../../../../class/net"}, true
 	}
 	node := func(mode fs.FileMode, text func(stack.Interface) string) (Node, bool) {
-		return Node{Mode: mode, read: func(Source) []byte { return []byte(text(i) + "\n") }}, true
+		return Node{Mode: mode, read: func(Source) []byte {
+			if line := text(i); line != "" {
+				return []byte(line + "\n")
+			}
+			return nil
+		}}, true
 	}
 	if counter, ok := strings.CutPrefix(file, statisticsDir); ok {
 		if get := statistics[counter]; get != nil {
@@ -150,13 +155,9 @@ func deviceNode(s Source, name string) (Node, bool) {
 		}
 	}
 	for _, a := range attributes {
-		if a.name != file {
-			continue
+		if a.name == file {
+			return node(a.mode, a.text)
 		}
-		if a.text == nil {
-			return Node{Mode: a.mode, read: func(Source) []byte { return nil }}, true
-		}
-		return node(a.mode, a.text)
 	}
 	return Node{}, false
 }

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"netbox/netemu/link"
 	"netbox/netemu/netlink"
 	"netbox/netemu/netlink/netnstest"
 	"netbox/netemu/stack"
@@ -24,6 +25,7 @@ import (
 // process.
 type host struct {
 	interfaces []stack.Interface
+	routes     []stack.Route
 	sockets    []netlink.Socket
 	netlinks   []NetlinkSocket
 	groups     []stack.Group
@@ -36,14 +38,7 @@ func (h *host) NetlinkSockets() []NetlinkSocket { return h.netlinks }
 
 func (h *host) Limits() stack.Limits { return (*stack.Stack)(nil).Limits() }
 
-func (h *host) Routes() []stack.Route {
-	return []stack.Route{
-		{Dst: netip.MustParsePrefix("10.0.2.0/24"), NIC: 2, Src: netip.MustParseAddr("10.0.2.100")},
-		{Dst: netip.MustParsePrefix("fd00:2::/64"), NIC: 2},
-		{Dst: netip.MustParsePrefix("0.0.0.0/0"), NIC: 2, Gateway: netip.MustParseAddr("10.0.2.2")},
-		{Dst: netip.MustParsePrefix("::/0"), NIC: 2, Gateway: netip.MustParseAddr("fd00:2::2")},
-	}
-}
+func (h *host) Routes() []stack.Route { return h.routes }
 
 func (h *host) Sockets(table, family uint8) []netlink.Socket {
 	var list []netlink.Socket
@@ -59,13 +54,21 @@ func (h *host) Sockets(table, family uint8) []netlink.Socket {
 	return list
 }
 
-func sandbox() *host {
-	p := netip.MustParsePrefix
-	return &host{interfaces: []stack.Interface{
-		{Index: 1, Name: "lo", Loopback: true, Up: true, MTU: 65536, Addrs: []netip.Prefix{p("127.0.0.1/8"), p("::1/128")}},
-		{Index: 2, Name: "eth0", Up: true, MTU: 65520, HardwareAddr: [6]byte{2, 0, 0x0a, 0, 2, 0x64},
-			Addrs: []netip.Prefix{p("10.0.2.100/24"), p("fd00:2::64/64")}},
-	}}
+// sandbox is the sandbox's host: what netnstest sets up.
+func sandbox(t *testing.T) *host {
+	t.Helper()
+	near, far := link.New(0)
+	t.Cleanup(far.Close)
+	s, err := stack.NewHost(stack.HostConfig{
+		Link:     near,
+		Addrs:    []netip.Prefix{netip.MustParsePrefix("10.0.2.100/24"), netip.MustParsePrefix("fd00:2::64/64")},
+		Gateways: []netip.Addr{netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("fd00:2::2")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return &host{interfaces: s.Interfaces(), routes: s.Routes()}
 }
 
 // maker makes sockets in this process and notes what they are.
@@ -204,7 +207,7 @@ func TestNative(t *testing.T) {
 	if !netnstest.Run(t) {
 		return
 	}
-	m := maker{t, sandbox()}
+	m := maker{t, sandbox(t)}
 	m.tcp()
 	m.datagrams()
 	for name := range netFiles {
@@ -302,7 +305,7 @@ func TestNativeSysctl(t *testing.T) {
 	if !netnstest.Run(t) {
 		return
 	}
-	h := sandbox()
+	h := sandbox(t)
 	const dir = "/proc/sys/net"
 	seen := map[string]bool{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -373,7 +376,7 @@ func TestNativeDevice(t *testing.T) {
 	}
 	// Not left to the folder's removal.
 	defer unix.Unmount(root, unix.MNT_DETACH)
-	h := sandbox()
+	h := sandbox(t)
 	for _, i := range h.interfaces {
 		dir := filepath.Join(root, "devices/virtual/net", i.Name)
 		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netbox/netemu/netdev"
-	"netbox/netemu/netlink"
+	"netbox/netemu/rtnl"
 )
 
 // interfaceName is that of an index; "*" if there is none.
@@ -35,11 +35,17 @@ func word(a netip.Addr) uint32 {
 func routes4(s Source) []byte {
 	var f file
 	f.line("%s", padded("Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT", 127))
-	for _, r := range netlink.Tables(s.Interfaces(), s.Routes(), true) {
-		if r.Table != unix.RT_TABLE_MAIN {
+	for _, r := range rtnl.Dump(s.Routes(), true) {
+		if r.Table != unix.RT_TABLE_MAIN || r.Type == unix.RTN_BROADCAST || r.Type == unix.RTN_MULTICAST {
 			continue
 		}
-		flags := unix.RTF_UP
+		flags, device := unix.RTF_UP, "*"
+		if r.NIC != 0 {
+			device = interfaceName(s, r.NIC)
+		}
+		if r.Type == unix.RTN_UNREACHABLE || r.Type == unix.RTN_PROHIBIT {
+			flags |= rtfReject
+		}
 		if r.Gateway.IsValid() {
 			flags |= unix.RTF_GATEWAY
 		}
@@ -47,7 +53,7 @@ func routes4(s Source) []byte {
 			flags |= unix.RTF_HOST
 		}
 		mask := binary.NativeEndian.Uint32(netdev.Netmask(r.Dst))
-		line := fmt.Sprintf("%s\t%08X\t%08X\t%04X\t%d\t%d\t%d\t%08X\t%d\t%d\t%d", interfaceName(s, r.NIC),
+		line := fmt.Sprintf("%s\t%08X\t%08X\t%04X\t%d\t%d\t%d\t%08X\t%d\t%d\t%d", device,
 			word(r.Dst.Addr()), word(r.Gateway), flags, 0, 0, r.Metric, mask, 0, 0, 0)
 		f.line("%s", padded(line, 127))
 	}
@@ -75,16 +81,22 @@ func routes6(s Source) []byte {
 	row := func(dst netip.Prefix, gateway netip.Addr, metric, references, flags uint32, device string) {
 		f.line("%s %02x %s 00 %s %08x %08x %08x %08x %8s", hex16(dst.Addr()), dst.Bits(), none, hex16(gateway), metric, references, 0, flags, device)
 	}
-	for _, r := range netlink.Tables(s.Interfaces(), s.Routes(), false) {
-		flags, references := uint32(unix.RTF_UP), uint32(kernelReferences)
+	for _, r := range rtnl.Dump(s.Routes(), false) {
+		flags, references, device := uint32(unix.RTF_UP), uint32(kernelReferences), "lo"
+		if r.NIC != 0 {
+			device = interfaceName(s, r.NIC)
+		}
 		switch {
+		case r.NIC == 0:
+			flags |= rtfReject | rtfNoNexthop
+			references = routeReferences
 		case r.Type == unix.RTN_LOCAL:
 			flags |= rtfLocal | rtfNoNexthop
 		case r.Gateway.IsValid():
 			flags |= unix.RTF_GATEWAY
 			references = routeReferences
 		}
-		row(r.Dst, r.Gateway, r.Metric, references, flags, interfaceName(s, r.NIC))
+		row(r.Dst, r.Gateway, r.Metric, references, flags, device)
 	}
 	row(netip.PrefixFrom(netip.IPv6Unspecified(), 0), netip.Addr{}, ^uint32(0), routeReferences, rtfReject|rtfNoNexthop, "lo")
 	return f.Bytes()
@@ -93,7 +105,7 @@ func routes6(s Source) []byte {
 // routeStats6 is /proc/net/rt6_stats (rt6_stats_seq_show, net/ipv6/route.c):
 // nodes, nodes with routes, route entries, and routes.
 func routeStats6(s Source) []byte {
-	n := len(netlink.Tables(s.Interfaces(), s.Routes(), false)) + 1
+	n := len(rtnl.Dump(s.Routes(), false)) + 1
 	var f file
 	f.line("%04x %04x %04x %04x %04x %04x %04x", n, n, n, n, 0, 0, 0)
 	return f.Bytes()

@@ -199,6 +199,9 @@ func (e *Endpoint) writeOptions(to *Addr, c *SendControl) (tcpip.WriteOptions, n
 		opts.To = &fa
 	} else if peer, en := e.Remote(); en == 0 {
 		dst = peer.Addr()
+		if en := e.s.refused(dst); en != 0 {
+			return opts, dst, en
+		}
 	}
 	if c == nil {
 		return opts, dst, 0

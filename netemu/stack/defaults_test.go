@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+
+	"golang.org/x/sys/unix"
 
 	"netbox/netemu/link"
 )
@@ -97,23 +100,32 @@ func TestInterfacesAndRoutes(t *testing.T) {
 	eth := is[1]
 	eth.Stats = InterfaceStats{}
 	wantEth := Interface{
-		Index: 2, Name: "eth0", Up: true, MTU: 1500, HardwareAddr: [6]byte{2, 0, 0x0a, 0, 2, 0x64},
-		Addrs: []netip.Prefix{netip.PrefixFrom(sandbox4, 24), netip.PrefixFrom(sandbox6, 64)},
+		Index: 2, Name: "eth0", Up: true, Flags: unix.IFF_BROADCAST | unix.IFF_MULTICAST, MTU: 1500, TxQueueLen: 1000,
+		HardwareAddr: [6]byte{2, 0, 0x0a, 0, 2, 0x64},
+		Addrs: []Address{
+			permanent(netip.PrefixFrom(sandbox4, 24), unix.RT_SCOPE_UNIVERSE, 0),
+			permanent(netip.PrefixFrom(sandbox6, 64), unix.RT_SCOPE_UNIVERSE, 0),
+			permanent(netip.MustParsePrefix("fe80::aff:fe00:264/64"), unix.RT_SCOPE_LINK, 3),
+		},
 	}
-	slices.SortFunc(eth.Addrs, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
+	wantEth.Addrs[0].Label, wantEth.Addrs[0].Broadcast = "eth0", netip.MustParseAddr("10.0.2.255")
 	if !reflect.DeepEqual(eth, wantEth) {
 		t.Errorf("eth0 is %+v, want %+v", eth, wantEth)
 	}
-	want := []Route{
-		{Dst: netip.MustParsePrefix("127.0.0.0/8"), NIC: 1, Src: netip.MustParseAddr("127.0.0.1")},
-		{Dst: netip.MustParsePrefix("::1/128"), NIC: 1},
-		{Dst: netip.MustParsePrefix("10.0.2.0/24"), NIC: 2, Src: sandbox4},
-		{Dst: netip.MustParsePrefix("fd00:2::/64"), NIC: 2},
-		{Dst: netip.MustParsePrefix("0.0.0.0/0"), Gateway: gateway4, NIC: 2},
-		{Dst: netip.MustParsePrefix("::/0"), Gateway: gateway6, NIC: 2},
+	var got []string
+	for _, r := range s.Routes() {
+		got = append(got, fmt.Sprintf("%d %d %s %v %d %d", r.Table, r.Type, r.Dst, r.Gateway, r.NIC, r.Metric))
 	}
-	if got := s.Routes(); !reflect.DeepEqual(got, want) {
-		t.Errorf("routes %+v, want %+v", got, want)
+	want := []string{
+		"255 2 127.0.0.1/32 invalid IP 1 0", "255 2 127.0.0.0/8 invalid IP 1 0", "255 3 127.255.255.255/32 invalid IP 1 0",
+		"255 2 ::1/128 invalid IP 1 0",
+		"255 2 10.0.2.100/32 invalid IP 2 0", "255 3 10.0.2.255/32 invalid IP 2 0", "254 1 10.0.2.0/24 invalid IP 2 0",
+		"254 1 fd00:2::/64 invalid IP 2 256", "255 2 fd00:2::64/128 invalid IP 2 0",
+		"254 1 fe80::/64 invalid IP 2 256", "255 2 fe80::aff:fe00:264/128 invalid IP 2 0", "255 5 ff00::/8 invalid IP 2 256",
+		"254 1 0.0.0.0/0 10.0.2.2 2 0", "254 1 ::/0 fd00:2::2 2 1024",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("routes %q, want %q", got, want)
 	}
 	c, d := link.New(0)
 	d.Close()

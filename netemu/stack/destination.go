@@ -42,7 +42,7 @@ func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
 	if broadcast && !e.ep.SocketOptions().GetBroadcast() {
 		return unix.EACCES
 	}
-	return 0
+	return e.s.refused(ip)
 }
 
 // routeErrno corrects the error of a route lookup to what Linux's says.

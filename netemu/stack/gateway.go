@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
@@ -82,7 +83,8 @@ func newFarSide(ep link.Endpoint, mtu int, addrs []netip.Prefix) (*Stack, error)
 		err = s.skipTimeWait()
 	}
 	if err == nil {
-		err = s.addLink(ep, mtu, addrs)
+		s.addrs = addrs
+		_, err = s.addLink(ep, mtu, ethernetAddresses(addrs))
 	}
 	if err == nil {
 		err = s.takeAll()
@@ -91,8 +93,10 @@ func newFarSide(ep link.Endpoint, mtu int, addrs []netip.Prefix) (*Stack, error)
 		s.Close()
 		return nil, err
 	}
-	s.addRoute(Route{Dst: netip.PrefixFrom(netip.IPv4Unspecified(), 0), NIC: Ethernet})
-	s.addRoute(Route{Dst: netip.PrefixFrom(netip.IPv6Unspecified(), 0), NIC: Ethernet})
+	all := Route{Table: unix.RT_TABLE_MAIN, Type: unix.RTN_UNICAST, Dst: netip.PrefixFrom(netip.IPv4Unspecified(), 0), NIC: Ethernet}
+	all6 := all
+	all6.Dst = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	s.SetRoutes([]Route{all, all6})
 	return s, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
@@ -57,44 +58,111 @@ func NewHost(c HostConfig) (*Stack, error) {
 // addLoopback makes lo. A /8 on a loopback NIC makes all of 127.0.0.0/8 local,
 // as on Linux.
 func (s *Stack) addLoopback() error {
-	v4, v6 := netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128")
-	if err := s.addNIC(Loopback, "lo", loopback.New(), []netip.Prefix{v4, v6}); err != nil {
+	lo := Interface{
+		Index: Loopback, Name: "lo", Loopback: true, Up: true, Flags: unix.IFF_LOOPBACK, TxQueueLen: txQueueLen,
+		Addrs: []Address{
+			permanent(netip.MustParsePrefix("127.0.0.1/8"), unix.RT_SCOPE_HOST, 0),
+			permanent(netip.MustParsePrefix("::1/128"), unix.RT_SCOPE_HOST, protoKernelLo),
+		},
+	}
+	lo.Addrs[0].Label = lo.Name
+	if err := s.addNIC(lo, loopback.New()); err != nil {
 		return err
 	}
-	s.addRoute(Route{Dst: v4.Masked(), NIC: Loopback, Src: v4.Addr()})
-	s.addRoute(Route{Dst: v6, NIC: Loopback})
+	s.addInterfaceRoutes(lo)
 	return nil
 }
 
 // addEthernet makes eth0 with its link routes and the default routes.
 func (s *Stack) addEthernet(c HostConfig) error {
-	if err := s.addLink(c.Link, c.MTU, c.Addrs); err != nil {
+	eth, err := s.addLink(c.Link, c.MTU, withLinkLocal(ethernetAddresses(c.Addrs)))
+	if err != nil {
 		return err
 	}
-	for _, p := range c.Addrs {
-		r := Route{Dst: p.Masked(), NIC: Ethernet}
-		if p.Addr().Is4() {
-			r.Src = p.Addr()
-		}
-		s.addRoute(r)
-	}
+	s.addInterfaceRoutes(eth)
 	for _, gw := range c.Gateways {
 		if !onLink(c.Addrs, gw) {
 			return fmt.Errorf("gateway %s: %w", gw, errNoAddress)
 		}
-		s.addRoute(Route{Dst: netip.PrefixFrom(wildcard(gw), 0), Gateway: gw, NIC: Ethernet})
+		r := Route{
+			Table: unix.RT_TABLE_MAIN, Protocol: unix.RTPROT_BOOT, Type: unix.RTN_UNICAST,
+			Dst: netip.PrefixFrom(wildcard(gw), 0), Gateway: gw, NIC: Ethernet,
+		}
+		if gw.Is6() {
+			r.Metric = MetricUser
+		}
+		s.SetRoutes(append(s.Routes(), r))
 	}
 	return nil
 }
 
+// addInterfaceRoutes adds what an interface's addresses bring.
+func (s *Stack) addInterfaceRoutes(i Interface) {
+	routes := s.Routes()
+	for _, a := range i.Addrs {
+		routes = append(routes, AddressRoutes(i, a, a)...)
+	}
+	if !i.Loopback {
+		routes = append(routes, MulticastRoute(i))
+	}
+	s.SetRoutes(routes)
+}
+
+// Facts of Linux's interfaces and addresses: DEFAULT_TX_QUEUE_LEN
+// (include/net/pkt_sched.h), packets; IFAPROT_KERNEL_LO and IFAPROT_KERNEL_LL
+// (<linux/if_addr.h>).
+const (
+	txQueueLen    = 1000
+	protoKernelLo = 1
+	protoKernelLL = 3
+)
+
+func permanent(p netip.Prefix, scope, protocol uint8) Address {
+	return Address{Prefix: p, Scope: scope, Flags: unix.IFA_F_PERMANENT, Protocol: protocol, Valid: Forever, Preferred: Forever}
+}
+
+// ethernetAddresses are eth0's addresses as a start-up script would set them:
+// `ip address add ADDR brd +`.
+func ethernetAddresses(list []netip.Prefix) []Address {
+	var all []Address
+	for _, p := range list {
+		a := permanent(p, unix.RT_SCOPE_UNIVERSE, 0)
+		if p.Addr().Is4() {
+			a.Label = ethernetName
+			if p.Bits() < 31 {
+				a.Broadcast = lastAddr(p)
+			}
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// withLinkLocal adds the address that the kernel makes of eth0's hardware
+// address, if the host has IPv6 at all.
+func withLinkLocal(list []Address) []Address {
+	for _, a := range list {
+		if a.Addr().Is6() {
+			return append(list, permanent(netip.PrefixFrom(LinkLocal(ethernetAddr), 64), unix.RT_SCOPE_LINK, protoKernelLL))
+		}
+	}
+	return list
+}
+
+const ethernetName = "eth0"
+
 // addLink makes eth0, the only interface on a link.
-func (s *Stack) addLink(ep link.Endpoint, mtu int, addrs []netip.Prefix) error {
-	s.link, s.addrs = ep, addrs
+func (s *Stack) addLink(ep link.Endpoint, mtu int, addrs []Address) (Interface, error) {
+	s.link = ep
 	ep.SetLinkAddress(tcpip.LinkAddress(ethernetAddr[:]))
 	if mtu != 0 {
 		ep.SetMTU(uint32(mtu))
 	}
-	return s.addNIC(Ethernet, "eth0", ep, addrs)
+	eth := Interface{
+		Index: Ethernet, Name: ethernetName, Up: true, Flags: unix.IFF_BROADCAST | unix.IFF_MULTICAST,
+		TxQueueLen: txQueueLen, Addrs: addrs,
+	}
+	return eth, s.addNIC(eth, ep)
 }
 
 // answerEcho answers echo requests that the host sends to eth0's own IPv4

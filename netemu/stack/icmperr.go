@@ -56,13 +56,25 @@ func (t *icmpTap) HandlePacket(pkt *stack.PacketBuffer) {
 	if !ok {
 		return
 	}
-	e := QueuedError{
+	e, hard, known := readError(v4, pkt, msg)
+	if !known {
+		return
+	}
+	if e.Errno == unix.EMSGSIZE && q.proto != tcp.ProtocolNumber {
+		t.s.paths.learn(q.dst, int(e.Info), time.Now())
+	}
+	t.s.deliverError(e, hard, q, pkt)
+}
+
+// readError is an ICMP error as the error queue tells it, and whether it ends a
+// connection.
+func readError(v4 bool, pkt *stack.PacketBuffer, msg []byte) (e QueuedError, hard, known bool) {
+	e = QueuedError{
 		Origin: unix.SO_EE_ORIGIN_ICMP,
 		Type:   msg[0], Code: msg[1],
 		Offender: Addr{AddrPort: netip.AddrPortFrom(toAddr(pkt.Network().SourceAddress()), 0)},
 		Control:  Control{TTL: -1, TOS: -1, HopLimit: -1, TClass: -1, Timestamp: time.Now()},
 	}
-	var hard, known bool
 	if ip := pkt.NetworkHeader().Slice(); v4 {
 		e.Control.TTL = int(header.IPv4(ip).TTL())
 		tos, _ := header.IPv4(ip).TOS()
@@ -75,13 +87,7 @@ func (t *icmpTap) HandlePacket(pkt *stack.PacketBuffer) {
 		e.Control.TClass = int(tc)
 		hard, known = e.convert6(msg)
 	}
-	if !known {
-		return
-	}
-	if e.Errno == unix.EMSGSIZE && q.proto != tcp.ProtocolNumber {
-		t.s.paths.learn(q.dst, int(e.Info), time.Now())
-	}
-	t.s.deliverError(e, hard, q, pkt)
+	return e, hard, known
 }
 
 // isICMPError tells errors from everything else, RFC 792 and RFC 4443.

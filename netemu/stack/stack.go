@@ -32,8 +32,13 @@ type Stack struct {
 	net  *stack.Stack
 	link link.Endpoint // nil: none
 
-	addrs  []netip.Prefix // of eth0
-	routes []Route
+	addrs []netip.Prefix // of a far side's eth0
+
+	// confMu guards the configuration and its application to netstack.
+	confMu  sync.RWMutex
+	devices map[int32]*device
+	routes  []Route
+	refuses atomic.Bool // some row of routes refuses packets
 
 	tcpDropped      atomic.Uint64 // SYNs over maxTCPInFlight
 	errQueueDropped atomic.Uint64 // errors over maxQueuedErrors
@@ -58,7 +63,7 @@ type Stats struct {
 // newStack makes a stack without interfaces.
 func newStack(handleLocal bool) *Stack {
 	silence()
-	s := &Stack{socks: map[tcpip.Endpoint]*Endpoint{}}
+	s := &Stack{socks: map[tcpip.Endpoint]*Endpoint{}, devices: map[int32]*device{}}
 	s.net = stack.New(stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocolWithOptions(ipv6Options())},
 		TransportProtocols: []stack.TransportProtocolFactory{
@@ -141,33 +146,18 @@ func (s *Stack) Stats() Stats {
 	return st
 }
 
-// addNIC makes an interface on ep with addresses.
-func (s *Stack) addNIC(id int32, name string, ep stack.LinkEndpoint, addrs []netip.Prefix) error {
-	if err := s.net.CreateNICWithOptions(tcpip.NICID(id), ep, stack.NICOptions{Name: name}); err != nil {
-		return fmt.Errorf("interface %s: %s", name, err)
+// addNIC makes an interface on ep, with addresses.
+func (s *Stack) addNIC(i Interface, ep stack.LinkEndpoint) error {
+	if err := s.net.CreateNICWithOptions(tcpip.NICID(i.Index), ep, stack.NICOptions{Name: i.Name, Disabled: !i.Up}); err != nil {
+		return fmt.Errorf("interface %s: %s", i.Name, err)
 	}
-	for _, p := range addrs {
-		pa := tcpip.ProtocolAddress{
-			Protocol: netProto(p.Addr()),
-			AddressWithPrefix: tcpip.AddressWithPrefix{
-				Address: fromAddr(p.Addr()), PrefixLen: p.Bits(),
-			},
-		}
-		if err := s.net.AddProtocolAddress(tcpip.NICID(id), pa, stack.AddressProperties{}); err != nil {
-			return fmt.Errorf("interface %s: address %s: %s", name, p, err)
-		}
+	s.confMu.Lock()
+	s.devices[i.Index] = &device{kind: i.Kind, flags: i.Flags, txQueueLen: i.TxQueueLen}
+	s.confMu.Unlock()
+	if en := s.SetAddresses(i.Index, i.Addrs); en != 0 {
+		return fmt.Errorf("interface %s: addresses %v: %w", i.Name, i.Addrs, en)
 	}
 	return nil
-}
-
-// addRoute adds r to the table; earlier routes win.
-func (s *Stack) addRoute(r Route) {
-	s.routes = append(s.routes, r)
-	s.net.AddRoute(tcpip.Route{
-		Destination: subnet(r.Dst),
-		Gateway:     fromAddr(r.Gateway),
-		NIC:         tcpip.NICID(r.NIC),
-	})
 }
 
 // subnet converts a prefix.

@@ -17,9 +17,10 @@ var allowed = map[string][]string{
 	"netemu/link":        {},
 	"netemu/stack":       {"netemu/link"},
 	"netemu/netdev":      {"abi", "netemu/stack"},
-	"netemu/ifreq":       {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink/netnstest"},
-	"netemu/netlink":     {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink/netnstest"},
-	"netemu/procfs":      {"abi", "netemu/stack", "netemu/netdev", "netemu/netlink", "netemu/netlink/netnstest"},
+	"netemu/rtnl":        {"netemu/stack"},
+	"netemu/ifreq":       {"abi", "netemu/stack", "netemu/netdev", "netemu/rtnl", "netemu/netlink/netnstest"},
+	"netemu/netlink":     {"abi", "netemu/stack", "netemu/netdev", "netemu/rtnl", "netemu/netlink/netnstest"},
+	"netemu/procfs":      {"abi", "netemu/stack", "netemu/netdev", "netemu/rtnl", "netemu/netlink", "netemu/netlink/netnstest"},
 	"netemu/dns":         {},
 	"netemu/publish":     {"netemu/stack", "netemu/uplink", "netemu/uplink/relay"},
 	"netemu/uplink":      {"netemu/stack", "netemu/link", "icmp"},
@@ -38,6 +39,10 @@ var (
 	testAllowed = map[string][]string{
 		// A published port is tried through a real gateway.
 		"netemu/publish": {"netemu/link", "netemu/uplink/nat"},
+		// The host whose answers are compared is a real stack on a link.
+		"netemu/netlink": {"netemu/link"},
+		"netemu/ifreq":   {"netemu/link"},
+		"netemu/procfs":  {"netemu/link"},
 	}
 )
 

@@ -5,8 +5,7 @@
 //
 // The namespace belongs to the second run of the test binary and ends with
 // it. eth0 is one end of a veth pair; its other end, [PeerName], lies in the
-// same namespace and is to be left out of comparisons. IPv6 makes no
-// link-local addresses of its own in it.
+// same namespace, has no address and is to be left out of comparisons.
 package netnstest
 
 import (
@@ -34,8 +33,6 @@ const runVariable = "NETBOX_TEST_NETNS"
 var setup = []string{
 	"link set lo up",
 	"link add eth0 index 2 numtxqueues 1 numrxqueues 1 mtu 65520 address 02:00:0a:00:02:64 type veth peer name " + PeerName + " index 3",
-	"link set eth0 arp off", // no duplicate address detection
-	"link set eth0 addrgenmode none",
 	"link set " + PeerName + " addrgenmode none",
 	"link set " + PeerName + " up",
 	"link set eth0 up",
@@ -101,6 +98,12 @@ func namespaces() *syscall.SysProcAttr {
 
 func enter(t *testing.T) {
 	t.Helper()
+	// No duplicate address detection, and no waiting for up to a second.
+	for _, setting := range []string{"accept_dad", "router_solicitation_delay"} {
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/"+setting, []byte("0"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, line := range setup {
 		ip(t, line)
 	}
@@ -109,7 +112,6 @@ func enter(t *testing.T) {
 			t.Fatalf("IPv6 addresses stay tentative for %v", validTimeout)
 		}
 	}
-	ip(t, "link set eth0 arp on")
 }
 
 // The kernel makes an address valid in a worker of its own: some milliseconds
