@@ -73,7 +73,7 @@ func Launch(o Options) (ExitStatus, error) {
 		if errors.As(err, &died) {
 			return exitStatus(died.Status), nil
 		}
-		return ExitStatus{}, err
+		return ExitStatus{}, explain(err)
 	}
 	defer guardMemory()()
 	stop := forwardSignals(e.Signal)

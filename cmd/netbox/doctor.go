@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -93,7 +94,11 @@ func interception() finding {
 		Path: "/proc/self/exe", Args: []string{"netbox", "version"},
 		Stdin: null, Stdout: null, Stderr: null, Handler: b.emulator, Log: o.log,
 	})
+	f.mend = "allow ptrace(2) and seccomp(2) (docker: the default profile of Linux 4.8 and later does)"
+	var refused *tracer.RefusedError
 	switch {
+	case errors.As(err, &refused):
+		f.detail, f.mend = "ptrace(2) is refused by "+refused.Setting, refused.Mend
 	case err != nil:
 		f.detail = err.Error()
 	case status != tracer.ExitStatus{}:
@@ -101,20 +106,7 @@ func interception() finding {
 	default:
 		f.works = true
 	}
-	if !f.works {
-		f.mend = mendPtrace()
-	}
 	return f
-}
-
-// yamaScope is where Yama tells who may trace whom, see ptrace(2).
-const yamaScope = "/proc/sys/kernel/yama/ptrace_scope"
-
-func mendPtrace() string {
-	if b, err := os.ReadFile(yamaScope); err == nil && strings.TrimSpace(string(b)) >= "2" {
-		return "sysctl kernel.yama.ptrace_scope=1"
-	}
-	return "allow ptrace(2) and seccomp(2) (docker: the default profile of Linux 4.8 and later does)"
 }
 
 // leastDescriptors is what a busy sandbox may want: two a flow, for a thousand
