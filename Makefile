@@ -21,8 +21,10 @@ endif
 ENTRY := -E=netbox_start
 
 # Packages build and test in parallel; the end-to-end ones among them wait for
-# the network more than they compute. The timeout is a package's.
-TESTFLAGS ?= -timeout 10m
+# the network more than they compute. The timeout is a package's, and there to
+# end a hang: test/dual takes three minutes on two idle processors, and more
+# than ten was seen on busy ones.
+TESTFLAGS ?= -timeout 40m
 
 .PHONY: build install demo test race fuzz bench conformance lint deps deps-demo clean
 
@@ -41,7 +43,7 @@ test: deps build lint
 	go test $(TESTFLAGS) ./...
 
 race: deps build
-	go test -race -timeout 20m ./...
+	go test -race -timeout 60m ./...
 
 fuzz:
 	scripts/fuzz
