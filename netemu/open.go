@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io/fs"
 	"os"
+	"path"
 
 	"golang.org/x/sys/unix"
 
@@ -25,18 +26,18 @@ func (e *Emulator) open(t trap.Task, c trap.Call) trap.Verdict {
 	if !ok {
 		return trap.Run()
 	}
-	path, errno := t.ReadPath(o.path)
+	text, errno := t.ReadPath(o.path)
 	if errno != 0 {
 		return trap.Run() // the kernel says why
 	}
 	var base []byte
-	if len(path) > 0 && path[0] != '/' {
+	if len(text) > 0 && text[0] != '/' {
 		if base, errno = t.Path(o.dir); errno != 0 {
 			return trap.Run()
 		}
 		base = e.mirror.virtual(base)
 	}
-	answer, name := procfs.Judge(base, path, t.PID(), t.TID())
+	answer, name := procfs.Judge(base, text, t.PID(), t.TID())
 	switch {
 	case answer == procfs.Inside:
 		return e.openInside(t, name, o.flags, -1)
@@ -69,11 +70,11 @@ func (e *Emulator) opened(t trap.Task, ret int64, flags uint64) trap.Verdict {
 	if ret < 0 {
 		return trap.Fail(unix.Errno(-ret))
 	}
-	path, errno := t.Path(int32(ret))
+	opened, errno := t.Path(int32(ret))
 	if errno != 0 {
 		return trap.Done(ret) // closed by another thread
 	}
-	answer, name := procfs.Judge(nil, e.mirror.virtual(path), t.PID(), t.TID())
+	answer, name := procfs.Judge(nil, e.mirror.virtual(opened), t.PID(), t.TID())
 	if answer != procfs.Inside {
 		return trap.Done(ret)
 	}
@@ -84,9 +85,11 @@ func (e *Emulator) opened(t trap.Task, ret int64, flags uint64) trap.Verdict {
 // free one for -1.
 func (e *Emulator) openInside(t trap.Task, name string, flags uint64, at int32) trap.Verdict {
 	node, ok := procfs.Lookup(procSource{e}, name)
-	errno := unix.ENOENT
+	var errno unix.Errno
 	if ok {
 		errno = mayOpen(node, flags)
+	} else {
+		errno = missing(procSource{e}, name)
 	}
 	file := -1
 	switch {
@@ -107,6 +110,14 @@ func (e *Emulator) openInside(t trap.Task, name string, flags uint64, at int32) 
 	}
 	i := &trap.Install{File: file, At: at, CloseOnExec: flags&unix.O_CLOEXEC != 0}
 	return i.Verdict()
+}
+
+// missing is the errno of a name that is not in the tree: ENOTDIR below a file.
+func missing(s procfs.Source, name string) unix.Errno {
+	if above, ok := procfs.Lookup(s, path.Dir(name)); ok && above.Mode.Type() == 0 {
+		return unix.ENOTDIR
+	}
+	return unix.ENOENT
 }
 
 // replaceByNothing ends a call that has opened the host's file as descriptor at

@@ -19,6 +19,7 @@
 //
 // unshare(2) and setns(2) are native: sockets are trapped in any network
 // namespace, so they open no way out. Neither do perf_event_open(2) and
-// kcmp(2). Files, such as /dev/net/tun and /proc/PID/mem of other processes of
-// the user, are no matter of system-call numbers.
+// kcmp(2). Files are opened natively, but for those that tell of the network
+// (opens.go): /dev/net/tun and /proc/PID/mem of other processes of the user are
+// not guarded.
 package seccomp

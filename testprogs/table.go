@@ -127,6 +127,10 @@ var Programs = []Program{
 		every(resolver, "getifaddrs if_nametoindex if_nameindex localhost numeric connect_by_name"),
 		every(dynamic, "siocgifconf interface_ioctls"),
 	)},
+	{"procfs", join(
+		every(everyC, "listener_row relative"),
+		every(dynamic, "directory descriptor refused settings link"),
+	)},
 	{"family", join(
 		every(everyC, "unix_pairs"),
 		every(dynamic, "unix_path unix_abstract unix_datagram inet_is_not_unix socketpair_inet"),
@@ -141,7 +145,7 @@ var Programs = []Program{
 	{GoProgram, join(
 		every(everyGo, "tcp_echo tcp_many udp_echo lookup_localhost happy_eyeballs http exec_listener"),
 		every(plainGo, `tcp_echo_v6 tcp_half_close tcp_deadline tcp_refused tcp_listener_close tcp_options tcp_bulk
-			udp_connected udp_dual_stack udp_deadline http_keepalive interfaces exec_connection
+			udp_connected udp_dual_stack udp_deadline http_keepalive interfaces groups exec_connection
 			file_listener unix_socket`),
 		needing(Remote, every(plainGo, "tcp_dial_timeout tcp_dial_cancel")),
 		only(Native, plainRefusal, every(plainGo, "udp_refused")),

@@ -35,8 +35,8 @@ func bench(rounds int, netbox, out string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	client := filepath.Join(dir, "client")
-	err = bed.CBuild("gcc", client, filepath.Join(bed.Root(), "test/bench/testdata/client.c"))
+	client, source := filepath.Join(dir, "client"), filepath.Join(bed.Root(), "test/bench/testdata/client.c")
+	err = bed.CBuild("gcc", client, source)
 	if err != nil {
 		return err
 	}
@@ -45,8 +45,8 @@ func bench(rounds int, netbox, out string) error {
 		return err
 	}
 	sides := [2]side{
-		{host: "127.0.0.1", port: port, client: client},
-		{host: "10.0.2.2", port: port, client: client, prefix: []string{netbox, "run", "--host-loopback", "--"}},
+		{host: "127.0.0.1", port: port, client: client, source: source},
+		{host: "10.0.2.2", port: port, client: client, source: source, prefix: []string{netbox, "run", "--host-loopback", "--"}},
 	}
 	where := machine() // its load before ours
 	results, err := measureAll(rounds, sides, os.Stderr)

@@ -16,15 +16,18 @@ type side struct {
 	host   string
 	port   int
 	client string
+	source string // of the client
 	prefix []string
 }
 
 // measurement is one row of the table.
 type measurement struct {
 	name string
-	// args are the client's; HOST and PORT are replaced. With none, the time
-	// of a whole run of true(1) is taken.
+	// args are the client's; HOST and PORT are replaced.
 	args []string
+	// program is run instead, if there are no args, and the time of the whole
+	// run taken. SOURCE is replaced by the client's.
+	program []string
 	// bytes, when not 0, makes the row a throughput.
 	bytes int64
 	// perSecond makes it a rate.
@@ -36,7 +39,11 @@ type measurement struct {
 const bulkBytes = 256 << 20
 
 var measurements = []measurement{
-	{name: "start-up (true)"},
+	{name: "start-up (true)", program: []string{"/bin/true"}},
+	{name: "start-up and modules (python3)", program: []string{"python3", "-c", "import asyncio, ssl, urllib.request"}},
+	{name: "compile (gcc -O2 -c)", program: []string{"gcc", "-O2", "-c", "SOURCE", "-o", "/dev/null"}},
+	{name: "search by name (find)", program: []string{"find", "/usr/share", "-name", "none"}},
+	{name: "search in many small files (grep -r)", program: []string{"grep", "-rL", "no such word", "/usr/include/linux"}},
 	{name: "bulk TCP down", args: []string{"down", "HOST", "PORT", strconv.Itoa(bulkBytes)}, bytes: bulkBytes},
 	{name: "bulk TCP up", args: []string{"up", "HOST", "PORT", strconv.Itoa(bulkBytes)}, bytes: bulkBytes},
 	{name: "TCP round trip, 1 byte, p50", args: []string{"rtt", "HOST", "PORT", "5000"}},
@@ -44,6 +51,7 @@ var measurements = []measurement{
 	{name: "UDP round trip, 1 byte, p50", args: []string{"udp", "HOST", "PORT", "5000"}},
 	{name: "stat loop, one call", args: []string{"stat", "500000"}},
 	{name: "stat loop, one call, CPU time", args: []string{"stat-cpu", "500000"}},
+	{name: "open loop, open and close", args: []string{"open", "50000"}},
 	{name: "fork loop, one fork", args: []string{"fork", "2000"}},
 }
 
@@ -87,13 +95,13 @@ func measureAll(rounds int, sides [2]side, progress io.Writer) ([]result, error)
 // measure returns nanoseconds.
 func (s side) measure(m measurement) (float64, error) {
 	args := append([]string{}, s.prefix...)
-	if m.args == nil {
-		args = append(args, "/bin/true")
-	} else {
+	if m.args != nil {
 		args = append(args, s.client)
 	}
-	for _, a := range m.args {
+	for _, a := range slices.Concat(m.args, m.program) {
 		switch a {
+		case "SOURCE":
+			a = s.source
 		case "HOST":
 			a = s.host
 		case "PORT":

@@ -95,6 +95,24 @@ func interfaces() error {
 	return err
 }
 
+// groups reads /proc/net/igmp and igmp6.
+func groups() error {
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		return err
+	}
+	list, err := lo.MulticastAddrs()
+	if err != nil {
+		return err
+	}
+	for _, want := range []string{"224.0.0.1", "ff02::1"} {
+		if !slices.ContainsFunc(list, func(a net.Addr) bool { return a.String() == want }) {
+			return fmt.Errorf("lo is in %v, not in %s", list, want)
+		}
+	}
+	return nil
+}
+
 func lookupLocalhost() error {
 	for _, resolver := range []*net.Resolver{{PreferGo: true}, {}} {
 		got, err := resolver.LookupHost(context.Background(), "localhost")

@@ -38,6 +38,7 @@ var cases = map[string]func() error{
 	"http":               httpBothRoles,
 	"http_keepalive":     httpKeepAlive,
 	"interfaces":         interfaces,
+	"groups":             groups,
 	"lookup_localhost":   lookupLocalhost,
 	"exec_listener":      execListener,
 	"exec_connection":    execConnection,

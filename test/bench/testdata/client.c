@@ -6,12 +6,13 @@
  *
  *	client down|up HOST PORT BYTES
  *	client rtt|connect|udp HOST PORT COUNT
- *	client stat|stat-cpu|fork COUNT
+ *	client stat|stat-cpu|open|fork COUNT
  *
  * The server's first byte of a TCP connection says what it does: 'd' sends the
  * bytes asked for, 'u' swallows them and answers one, 'e' echoes.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -160,6 +161,19 @@ static uint64_t stats(clockid_t clock, uint64_t n)
 	return (now_by(clock) - start) / n;
 }
 
+static uint64_t opens(uint64_t n)
+{
+	uint64_t start = now();
+
+	for (uint64_t i = 0; i < n; i++) {
+		int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			fail("open");
+		close(fd);
+	}
+	return (now() - start) / n;
+}
+
 static uint64_t forks(uint64_t n)
 {
 	uint64_t start = now();
@@ -185,6 +199,8 @@ int main(int argc, char **argv)
 		took = stats(CLOCK_MONOTONIC, n);
 	} else if (argc == 3 && !strcmp(what, "stat-cpu")) {
 		took = stats(CLOCK_PROCESS_CPUTIME_ID, n);
+	} else if (argc == 3 && !strcmp(what, "open")) {
+		took = opens(n);
 	} else if (argc == 3 && !strcmp(what, "fork")) {
 		took = forks(n);
 	} else if (argc == 5 && !strcmp(what, "down")) {

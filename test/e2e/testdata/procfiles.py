@@ -84,14 +84,18 @@ ways = {
     "link to the root": lambda: link("/", "/proc/net/tcp"),
     "links": chain,
 }
+def rows(text):
+    """Addresses and states: queues and timers of a connection change."""
+    return [line[4:37] for line in text.splitlines()]
+
 plain = ways["plain"]()
 if ":1F40 00000000:0000 0A " not in plain or len(plain.splitlines()) != 4:
     print("tcp:", plain)
 for name, read in ways.items():
     text = read()
-    if text != plain: print("by", name, "another file:", text)
+    if rows(text) != rows(plain): print("by", name, "another file:", text)
 reopened = os.open("/proc/net/tcp", os.O_RDONLY)
-if content("/proc/self/fd/%d" % reopened) != plain: print("by fd another file")
+if rows(content("/proc/self/fd/%d" % reopened)) != rows(plain): print("by fd another file")
 os.close(reopened)
 
 def fails(want, path, flags, **more):
