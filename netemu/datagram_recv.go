@@ -85,8 +85,6 @@ func writeMsghdr(t trap.Task, addr uint64, h abi.Msghdr, m delivered) unix.Errno
 			}
 		}
 		h.NameLen = uint32(len(name))
-	} else {
-		h.NameLen = 0
 	}
 	control := []byte(nil)
 	for _, c := range m.control {
@@ -155,11 +153,18 @@ func (d *datagram) deadline() time.Time {
 	return time.Now().Add(d.receiveTimeout)
 }
 
+// nowhere is the address of a buffer without length: trap.Receive takes 0 for a
+// message of no interest, and tells how much there was of it.
+const nowhere = 1
+
 // receiveOne takes one datagram off the surrogate. The gate keeps two tasks
 // from taking datagrams at once, so that each is told the right source.
 func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline time.Time) trap.Verdict {
 	if r.flags&unix.MSG_ERRQUEUE != 0 {
 		return d.receiveError(t, fd, r)
+	}
+	if r.iovLen == 0 && r.bufLen == 0 {
+		r.buf = nowhere
 	}
 	var a arrival
 	q := &trap.Receive{
@@ -190,7 +195,7 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		if n < 0 {
 			return r.fail(unix.Errno(-n))
 		}
-		return r.finish(t, delivered{n: n, flags: flags &^ unix.MSG_CMSG_CLOEXEC, from: a.from, control: d.want.messages(d.idn.family, a)})
+		return r.finish(t, delivered{n: n, flags: flags&^unix.MSG_CMSG_CLOEXEC | r.flags&unix.MSG_CMSG_CLOEXEC, from: a.from, control: d.want.messages(d.idn.family, a)})
 	}
 	return q.Verdict()
 }

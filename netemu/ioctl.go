@@ -3,6 +3,7 @@ package netemu
 import (
 	"golang.org/x/sys/unix"
 
+	"netbox/abi"
 	"netbox/netemu/ifreq"
 	"netbox/trap"
 )
@@ -24,6 +25,9 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 	}
 	errno := ifreq.Handle(e.stack, on, uint32(c.Args[1]), c.Pointer(2), t)
 	if errno == unix.ENOTTY {
+		if errno := t.ReadMemory(c.Pointer(2), make([]byte, abi.SizeofIfreq)); errno != 0 {
+			return trap.Fail(errno) // sock_do_ioctl copies a request of any number in
+		}
 		e.ledger.count(t, "ioctl", uint32(c.Args[1]))
 	}
 	return trap.Fail(errno)

@@ -85,6 +85,9 @@ func (n *netlinkTransport) send(p []byte, to *abi.Sockaddr, _ *stack.SendControl
 			return errno
 		}
 	}
+	if len(p) == 0 {
+		return unix.ENODATA
+	}
 	if pid, _ := n.conn.Local(); pid == 0 {
 		if errno := n.conn.Bind(0, 0); errno != 0 {
 			return errno

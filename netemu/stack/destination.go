@@ -2,6 +2,7 @@ package stack
 
 import (
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -36,6 +37,9 @@ func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
 		}
 	}
 	broadcast := e.s.isBroadcast(ip.Unmap())
+	if broadcast && !e.s.routed(ip) {
+		return unix.ENETUNREACH
+	}
 	if e.kind == kindTCP && (broadcast || ip.Unmap().IsMulticast()) {
 		return unix.ENETUNREACH
 	}
@@ -51,10 +55,15 @@ func (e *Endpoint) routeErrno(dst netip.Addr, en unix.Errno) unix.Errno {
 		return en
 	}
 	local, err := e.ep.GetLocalAddress()
-	if err == nil && toAddr(local.Addr).IsLoopback() && !dst.Unmap().IsLoopback() {
+	if err == nil && toAddr(local.Addr).IsLoopback() && !dst.Unmap().IsLoopback() && e.s.routed(dst) {
 		return unix.EINVAL // a loopback source on another device, ip_route_output_key
 	}
 	return unix.ENETUNREACH
+}
+
+// routed says whether a route beyond loopback leads to ip.
+func (s *Stack) routed(ip netip.Addr) bool {
+	return slices.ContainsFunc(s.routes, func(r Route) bool { return r.Dst.Contains(ip.Unmap()) })
 }
 
 // isBroadcast says whether ip is the limited or eth0's directed broadcast.
