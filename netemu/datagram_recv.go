@@ -46,7 +46,7 @@ func (d *datagram) receive(t trap.Task, c trap.Call) trap.Verdict {
 	case unix.SYS_RECVMMSG:
 		return d.receiveMany(t, c)
 	}
-	r := recvRequest{buf: c.Pointer(1), bufLen: c.Args[2], flags: int(c.Int32(3))}
+	r := recvRequest{buf: c.Pointer(1), bufLen: min(c.Args[2], maxTransfer), flags: int(c.Int32(3))}
 	r.finish = func(t trap.Task, m delivered) trap.Verdict {
 		if errno := writeAddress(t, m.from.Bytes(), c.Pointer(4), c.Pointer(5)); errno != 0 {
 			return trap.Fail(errno)
@@ -160,7 +160,10 @@ const nowhere = 1
 // receiveOne takes one datagram off the surrogate. The gate keeps two tasks
 // from taking datagrams at once, so that each is told the right source.
 func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline time.Time) trap.Verdict {
-	if r.flags&unix.MSG_ERRQUEUE != 0 {
+	switch isNetlink := d.idn.family == unix.AF_NETLINK; {
+	case r.flags&unix.MSG_OOB != 0 && d.idn.protocol != unix.IPPROTO_UDP, r.flags&unix.MSG_OOB != 0 && isNetlink:
+		return r.fail(unix.EOPNOTSUPP)
+	case r.flags&unix.MSG_ERRQUEUE != 0 && !isNetlink:
 		return d.receiveError(t, fd, r)
 	}
 	if r.iovLen == 0 && r.bufLen == 0 {
@@ -219,12 +222,6 @@ func (d *datagram) showsError() bool {
 
 // waitForOne is the verdict while there is nothing to receive.
 func (d *datagram) waitForOne(t trap.Task, fd int32, r recvRequest, deadline time.Time) trap.Verdict {
-	d.mu.Lock()
-	shut := d.readShut
-	d.mu.Unlock()
-	if shut {
-		return r.finish(t, delivered{})
-	}
 	flags, errno := t.StatusFlags(fd)
 	if errno != 0 {
 		return r.fail(errno)
@@ -235,6 +232,12 @@ func (d *datagram) waitForOne(t trap.Task, fd int32, r recvRequest, deadline tim
 	}
 	if (flags|r.flags<<nonblockShift)&unix.O_NONBLOCK != 0 || !deadline.IsZero() && wait <= 0 {
 		return r.fail(unix.EAGAIN)
+	}
+	d.mu.Lock()
+	shut := d.readShut
+	d.mu.Unlock()
+	if shut {
+		return r.finish(t, delivered{})
 	}
 	w := &trap.Wait{FD: fd, Events: unix.POLLIN, Timeout: wait}
 	w.Again = func(t trap.Task, ready bool) trap.Verdict {

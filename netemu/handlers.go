@@ -169,7 +169,7 @@ func checkMessageCall(c trap.Call) unix.Errno {
 	case unix.SYS_SENDMMSG, unix.SYS_RECVMMSG:
 		flags = c.Args[3]
 	default:
-		return checkRange(c.Pointer(1), c.Args[2])
+		return checkRange(c.Pointer(1), min(c.Args[2], maxTransfer))
 	}
 	if flags&msgCmsgCompat != 0 {
 		return unix.EINVAL

@@ -113,7 +113,7 @@ const maxTransfer = 0x7ffff000
 // checkRange is access_ok: EFAULT for a buffer that reaches into the kernel's
 // half of the address space, whether or not it comes to be used.
 func checkRange(addr, length uint64) unix.Errno {
-	end := addr + min(length, maxTransfer)
+	end := addr + length
 	if runtime.GOARCH == "arm64" {
 		// The top byte of a pointer may be a tag.
 		addr, end = uint64(int64(addr<<8)>>8), uint64(int64(end<<8)>>8)
@@ -146,7 +146,11 @@ func copyIovec(t trap.Task, addr, count uint64) ([]iovec, unix.Errno) {
 		}
 	}
 	for _, v := range out {
-		if errno := checkRange(v.base, v.length); errno != 0 {
+		length := v.length
+		if count == 1 {
+			length = min(length, maxTransfer) // import_ubuf
+		}
+		if errno := checkRange(v.base, length); errno != 0 {
 			return nil, errno
 		}
 	}

@@ -21,9 +21,15 @@ func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(errno)
 	}
 	s.mu.Lock()
-	state := s.state
+	state, pending := s.state, s.soError
+	if state == over {
+		s.soError = 0
+	}
 	s.mu.Unlock()
-	if state == fresh || state == listening {
+	switch {
+	case state == over && pending != 0:
+		return trap.Fail(pending)
+	case state == fresh || state == listening:
 		return trap.Fail(unix.EPIPE)
 	}
 	if flags&(unix.MSG_OOB|unix.MSG_FASTOPEN) != 0 {
@@ -184,6 +190,19 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(unix.EINVAL)
 	case state == fresh:
 		return trap.Fail(unix.ENOTCONN)
+	case state == over:
+		return trap.RunThen(nil, s.corrected)
 	}
 	return trap.Run()
+}
+
+// corrected ends a native receive with the errno that the surrogate's reset
+// stands for.
+func (s *stream) corrected(t trap.Task, ret int64) trap.Verdict {
+	if unix.Errno(-ret) == unix.ECONNRESET {
+		if errno := s.takeError(true); errno != 0 {
+			return trap.Fail(errno)
+		}
+	}
+	return passOn(t, ret)
 }

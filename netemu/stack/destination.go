@@ -26,6 +26,12 @@ func (e *Endpoint) loopbackIfAny(a Addr) Addr {
 	return a
 }
 
+// NeedsScope says whether an address means something on one link only
+// (__ipv6_addr_needs_scope_id).
+func NeedsScope(a netip.Addr) bool {
+	return a.Is6() && !a.Is4In6() && (a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsInterfaceLocalMulticast())
+}
+
 // checkDestination says what is wrong with sending to ip before netstack looks.
 func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
 	if ip.Is4In6() && e.ep.SocketOptions().GetV6Only() {
@@ -37,8 +43,8 @@ func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
 		}
 	}
 	broadcast := e.s.isBroadcast(ip.Unmap())
-	if broadcast && !e.s.routed(ip) {
-		return unix.ENETUNREACH
+	if local, err := e.ep.GetLocalAddress(); broadcast && !e.s.routed(ip) && (err != nil || local.Addr.BitLen() != 32) {
+		return unix.ENETUNREACH // with a source address its device is the way
 	}
 	if e.kind == kindTCP && (broadcast || ip.Unmap().IsMulticast()) {
 		return unix.ENETUNREACH

@@ -12,7 +12,8 @@ static void add_payload(struct call *c, const struct target *t, struct iovec *v)
 static void *vector(struct call *c, const struct target *t, size_t *count)
 {
 	static const size_t counts[] = { 1, 1, 1, 0, 2, 3 };
-	struct iovec v[3] = { 0 };
+	static const long wrong[] = { 4, 8, 1025, 0x7fffffff, -1 };
+	struct iovec v[8] = { 0 };
 	bool good;
 	*count = PICK(counts);
 	say(c, " [");
@@ -20,8 +21,10 @@ static void *vector(struct call *c, const struct target *t, size_t *count)
 		add_payload(c, t, &v[i]);
 	say(c, "]");
 	void *at = pointer(c, v, sizeof v, &good);
-	if (one_in(15))
-		*count = (size_t)boundary(c);
+	if (one_in(15)) {
+		*count = (size_t)PICK(wrong);
+		say(c, " of %ld", (long)*count);
+	}
 	return at;
 }
 
