@@ -34,6 +34,8 @@ type delivered struct {
 	flags   int
 	from    abi.Sockaddr
 	control []abi.Cmsg
+	// nameless: the address has a length of 0.
+	nameless bool
 }
 
 // receive is recvfrom(2) with an address, recvmsg(2) and recvmmsg(2).
@@ -78,7 +80,10 @@ func (d *datagram) receiveMsg(t trap.Task, fd int32, addr uint64, r recvRequest,
 // writeMsghdr writes back what recvmsg(2) tells beside the payload.
 func writeMsghdr(t trap.Task, addr uint64, h abi.Msghdr, m delivered) unix.Errno {
 	if h.Name != 0 {
-		name := m.from.Bytes()
+		var name []byte
+		if !m.nameless {
+			name = m.from.Bytes()
+		}
 		if n := min(int(h.NameLen), len(name)); n > 0 {
 			if errno := t.WriteMemory(h.Name, name[:n]); errno != 0 {
 				return errno
