@@ -107,6 +107,29 @@ func (e *Emulator) local(a netip.Addr) bool {
 	return a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
+// checkBind makes the checks of bind(2) on a TCP or UDP socket before the port is
+// looked at. inet_bind looks at the address first, inet6_bind at the state.
+func (e *Emulator) checkBind(family int, ep *stack.Endpoint, bound bool, sa abi.Sockaddr) unix.Errno {
+	a := sa.Addr.Addr()
+	foreign := !e.local(a)
+	switch {
+	case family == unix.AF_INET && foreign:
+		return unix.EADDRNOTAVAIL
+	case bound:
+		return unix.EINVAL
+	case stack.NeedsScope(a) && sa.Scope == 0 && !boundToDevice(ep):
+		return unix.EINVAL
+	case foreign:
+		return unix.EADDRNOTAVAIL
+	}
+	return 0
+}
+
+func boundToDevice(ep *stack.Endpoint) bool {
+	n, errno := ep.GetInt(stack.BindToDevice)
+	return errno == 0 && n != 0
+}
+
 // broadcast is the last address of an IPv4 prefix.
 func broadcast(p netip.Prefix) netip.Addr {
 	if !p.Addr().Is4() {

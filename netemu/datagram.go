@@ -84,6 +84,12 @@ func (d *datagram) listen(trap.Task, int32, int32) unix.Errno { return unix.EOPN
 
 func (d *datagram) bind(a abi.Sockaddr) unix.Errno {
 	d.flush()
+	if _, ok := d.tr.(*udp); ok {
+		name, _ := d.tr.name()
+		if errno := d.e.checkBind(d.idn.family, d.tr.endpoint(), name.Addr.Port() != 0, a); errno != 0 {
+			return errno
+		}
+	}
 	return d.tr.bind(a)
 }
 

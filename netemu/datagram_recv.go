@@ -34,6 +34,8 @@ type delivered struct {
 	flags   int
 	from    abi.Sockaddr
 	control []abi.Cmsg
+	// nameless: the address has a length of 0.
+	nameless bool
 }
 
 // receive is recvfrom(2) with an address, recvmsg(2) and recvmmsg(2).
@@ -46,7 +48,7 @@ func (d *datagram) receive(t trap.Task, c trap.Call) trap.Verdict {
 	case unix.SYS_RECVMMSG:
 		return d.receiveMany(t, c)
 	}
-	r := recvRequest{buf: c.Pointer(1), bufLen: c.Args[2], flags: int(c.Int32(3))}
+	r := recvRequest{buf: c.Pointer(1), bufLen: min(c.Args[2], maxTransfer), flags: int(c.Int32(3))}
 	r.finish = func(t trap.Task, m delivered) trap.Verdict {
 		if errno := writeAddress(t, m.from.Bytes(), c.Pointer(4), c.Pointer(5)); errno != 0 {
 			return trap.Fail(errno)
@@ -78,15 +80,16 @@ func (d *datagram) receiveMsg(t trap.Task, fd int32, addr uint64, r recvRequest,
 // writeMsghdr writes back what recvmsg(2) tells beside the payload.
 func writeMsghdr(t trap.Task, addr uint64, h abi.Msghdr, m delivered) unix.Errno {
 	if h.Name != 0 {
-		name := m.from.Bytes()
+		var name []byte
+		if !m.nameless {
+			name = m.from.Bytes()
+		}
 		if n := min(int(h.NameLen), len(name)); n > 0 {
 			if errno := t.WriteMemory(h.Name, name[:n]); errno != 0 {
 				return errno
 			}
 		}
 		h.NameLen = uint32(len(name))
-	} else {
-		h.NameLen = 0
 	}
 	control := []byte(nil)
 	for _, c := range m.control {
@@ -155,11 +158,21 @@ func (d *datagram) deadline() time.Time {
 	return time.Now().Add(d.receiveTimeout)
 }
 
+// nowhere is the address of a buffer without length: trap.Receive takes 0 for a
+// message of no interest, and tells how much there was of it.
+const nowhere = 1
+
 // receiveOne takes one datagram off the surrogate. The gate keeps two tasks
 // from taking datagrams at once, so that each is told the right source.
 func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline time.Time) trap.Verdict {
-	if r.flags&unix.MSG_ERRQUEUE != 0 {
+	switch isNetlink := d.idn.family == unix.AF_NETLINK; {
+	case r.flags&unix.MSG_OOB != 0 && d.idn.protocol != unix.IPPROTO_UDP, r.flags&unix.MSG_OOB != 0 && isNetlink:
+		return r.fail(unix.EOPNOTSUPP)
+	case r.flags&unix.MSG_ERRQUEUE != 0 && !isNetlink:
 		return d.receiveError(t, fd, r)
+	}
+	if r.iovLen == 0 && r.bufLen == 0 {
+		r.buf = nowhere
 	}
 	var a arrival
 	q := &trap.Receive{
@@ -190,7 +203,7 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		if n < 0 {
 			return r.fail(unix.Errno(-n))
 		}
-		return r.finish(t, delivered{n: n, flags: flags &^ unix.MSG_CMSG_CLOEXEC, from: a.from, control: d.want.messages(d.idn.family, a)})
+		return r.finish(t, delivered{n: n, flags: flags&^unix.MSG_CMSG_CLOEXEC | r.flags&unix.MSG_CMSG_CLOEXEC, from: a.from, control: d.want.messages(d.idn.family, a)})
 	}
 	return q.Verdict()
 }
@@ -214,12 +227,6 @@ func (d *datagram) showsError() bool {
 
 // waitForOne is the verdict while there is nothing to receive.
 func (d *datagram) waitForOne(t trap.Task, fd int32, r recvRequest, deadline time.Time) trap.Verdict {
-	d.mu.Lock()
-	shut := d.readShut
-	d.mu.Unlock()
-	if shut {
-		return r.finish(t, delivered{})
-	}
 	flags, errno := t.StatusFlags(fd)
 	if errno != 0 {
 		return r.fail(errno)
@@ -230,6 +237,12 @@ func (d *datagram) waitForOne(t trap.Task, fd int32, r recvRequest, deadline tim
 	}
 	if (flags|r.flags<<nonblockShift)&unix.O_NONBLOCK != 0 || !deadline.IsZero() && wait <= 0 {
 		return r.fail(unix.EAGAIN)
+	}
+	d.mu.Lock()
+	shut := d.readShut
+	d.mu.Unlock()
+	if shut {
+		return r.finish(t, delivered{})
 	}
 	w := &trap.Wait{FD: fd, Events: unix.POLLIN, Timeout: wait}
 	w.Again = func(t trap.Task, ready bool) trap.Verdict {

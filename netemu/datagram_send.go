@@ -2,7 +2,7 @@ package netemu
 
 import (
 	"encoding/binary"
-	"net/netip"
+	"math"
 
 	"golang.org/x/sys/unix"
 
@@ -12,74 +12,135 @@ import (
 	"netbox/trap"
 )
 
+// outgoing is what a task asks to send in one datagram: the name and the
+// control messages are copies, the payload is yet to be read.
+type outgoing struct {
+	name    []byte // nil: none
+	vec     []iovec
+	control []byte
+	flags   int32
+}
+
+func (o outgoing) length() (n uint64) {
+	for _, v := range o.vec {
+		n += v.length
+	}
+	return n
+}
+
 // send is sendto(2) with an address, sendmsg(2) and sendmmsg(2).
 func (d *datagram) send(t trap.Task, c trap.Call) trap.Verdict {
 	d.calledBy(t)
 	switch c.NR {
 	case unix.SYS_SENDMSG:
-		n, errno := d.sendMsg(t, c.Pointer(1), c.Int32(2))
-		return doneOr(int64(n), errno)
+		return doneOr(d.sendMsg(t, c.Pointer(1), c.Int32(2)))
 	case unix.SYS_SENDMMSG:
 		return d.sendMany(t, c)
 	}
-	to, errno := d.destination(t, c.Pointer(4), c.Int32(5))
-	switch {
-	case errno != 0:
-	case c.Int32(3)&unix.MSG_OOB != 0:
-		errno = unix.EOPNOTSUPP
-	default:
-		errno = d.checkDestination(to)
+	o := outgoing{vec: []iovec{{c.Pointer(1), min(c.Args[2], maxTransfer)}}, flags: c.Int32(3)}
+	if c.Pointer(4) != 0 {
+		var errno unix.Errno
+		if o.name, errno = copyAddress(t, c.Pointer(4), c.Int32(5)); errno != 0 {
+			return trap.Fail(errno)
+		}
 	}
+	return doneOr(d.sendOut(t, o))
+}
+
+func doneOr(n int, errno unix.Errno) trap.Verdict {
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	if c.Args[2] > surrogate.MaxDatagram {
-		return trap.Fail(d.tooLong(to))
+	return trap.Done(int64(n))
+}
+
+// sendOut sends one datagram and returns its length. The checks come in the
+// order of udp_sendmsg and its kin: what fails for several reasons has Linux's
+// errno.
+func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
+	if a, ok := d.tr.(autobinder); ok {
+		if errno := a.autobind(); errno != 0 {
+			return 0, errno
+		}
 	}
-	p := make([]byte, c.Args[2])
-	if errno := t.ReadMemory(c.Pointer(1), p); len(p) > 0 && errno != 0 {
-		return trap.Fail(errno)
+	if errno := d.checkSize(o); errno != 0 {
+		return 0, errno
 	}
-	return doneOr(int64(len(p)), d.transmit(p, to, nil, c.Int32(3)))
+	to, errno := d.destination(o.name)
+	if errno == 0 {
+		errno = d.checkDestination(to)
+	}
+	if errno != 0 {
+		return 0, errno
+	}
+	sc, errno := d.sendControl(t, o.control, to)
+	if errno != 0 {
+		return 0, errno
+	}
+	if o.flags&unix.MSG_PROXY != 0 && d.idn.family != unix.AF_NETLINK {
+		return int(o.length()), 0 // MSG_PROBE: ip_make_skb makes no packet
+	}
+	limit := surrogate.MaxDatagram
+	if d.idn.family == unix.AF_NETLINK {
+		limit = maxNetlinkMessage
+	} else if o.length() > uint64(limit) {
+		return 0, d.tooLong(to)
+	}
+	p, errno := gather(t, o.vec, limit)
+	if errno != 0 {
+		return 0, errno
+	}
+	return len(p), d.transmit(p, to, sc)
 }
 
 // tooLong is the errno of a datagram that no IP packet has room for, which the
 // transport may have more to tell of.
 func (d *datagram) tooLong(to *abi.Sockaddr) unix.Errno {
-	errno := d.transmit(make([]byte, surrogate.MaxDatagram+1), to, nil, 0)
+	errno := d.transmit(make([]byte, surrogate.MaxDatagram+1), to, nil)
 	if errno == 0 {
 		return unix.EMSGSIZE
 	}
 	return errno
 }
 
-// checkDestination is EDESTADDRREQ for a datagram without one, which Linux says
-// before it looks at the payload.
+// autobinder is a transport that gets its port with the first attempt to send,
+// successful or not (inet_send_prepare).
+type autobinder interface{ autobind() unix.Errno }
+
+// checkSize makes the checks that come before the address. udpv6_sendmsg has
+// none: it knows no MSG_OOB, and finds the size last.
+func (d *datagram) checkSize(o outgoing) unix.Errno {
+	ipv6 := d.idn.family == unix.AF_INET6
+	switch {
+	case ipv6 && d.idn.protocol == unix.IPPROTO_UDP:
+	case d.idn.family == unix.AF_INET && o.length() > math.MaxUint16:
+		return unix.EMSGSIZE
+	case o.flags&unix.MSG_OOB != 0:
+		return unix.EOPNOTSUPP
+	}
+	return 0
+}
+
+// checkDestination is EDESTADDRREQ for a datagram without one, and EINVAL for
+// a port of 0.
 func (d *datagram) checkDestination(to *abi.Sockaddr) unix.Errno {
 	if to == nil {
 		if _, errno := d.tr.peer(); errno != 0 {
 			return unix.EDESTADDRREQ
 		}
+		return 0
+	}
+	if _, ok := d.tr.(*udp); ok && to.Addr.Port() == 0 {
+		return unix.EINVAL
 	}
 	return 0
 }
 
-func doneOr(n int64, errno unix.Errno) trap.Verdict {
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
-	return trap.Done(n)
-}
-
 // destination decodes msg_name. AF_UNSPEC is taken for AF_INET, as udp_sendmsg
 // does.
-func (d *datagram) destination(t trap.Task, addr uint64, length int32) (*abi.Sockaddr, unix.Errno) {
-	if addr == 0 {
+func (d *datagram) destination(raw []byte) (*abi.Sockaddr, unix.Errno) {
+	if raw == nil {
 		return nil, 0
-	}
-	raw, errno := copyAddress(t, addr, length)
-	if errno != 0 {
-		return nil, errno
 	}
 	if f, _ := abi.Family(raw); f == unix.AF_UNSPEC && d.idn.family == unix.AF_INET && len(raw) >= abi.SizeofSockaddrInet4 {
 		binary.NativeEndian.PutUint16(raw, unix.AF_INET)
@@ -95,10 +156,7 @@ func (d *datagram) destination(t trap.Task, addr uint64, length int32) (*abi.Soc
 }
 
 // transmit sends one datagram of the task.
-func (d *datagram) transmit(p []byte, to *abi.Sockaddr, c *stack.SendControl, flags int32) unix.Errno {
-	if flags&unix.MSG_OOB != 0 {
-		return unix.EOPNOTSUPP
-	}
+func (d *datagram) transmit(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno {
 	d.mu.Lock()
 	shut := d.writeShut
 	d.mu.Unlock()
@@ -128,35 +186,22 @@ func (d *datagram) sendMsg(t trap.Task, addr uint64, flags int32) (int, unix.Err
 	if errno != 0 {
 		return 0, errno
 	}
-	if h.NameLen == 0 {
-		h.Name = 0
-	}
-	to, errno := d.destination(t, h.Name, int32(h.NameLen))
-	if errno != 0 {
-		return 0, errno
-	}
-	control := make([]byte, min(h.ControlLen, maxControl)) // checked; a racing task only cheats itself
-	if len(control) > 0 {
-		if errno := t.ReadMemory(h.Control, control); errno != 0 {
+	o := outgoing{flags: flags}
+	if h.Name != 0 && h.NameLen > 0 {
+		if o.name, errno = copyAddress(t, h.Name, int32(min(h.NameLen, abi.SizeofSockaddrStorage))); errno != 0 {
 			return 0, errno
 		}
 	}
-	sc, errno := d.sendControl(t, control)
-	if errno != 0 {
+	if o.vec, errno = copyIovec(t, h.IOV, h.IOVLen); errno != 0 {
 		return 0, errno
 	}
-	if errno := d.checkDestination(to); errno != 0 {
-		return 0, errno
+	o.control = make([]byte, min(h.ControlLen, maxControl)) // checked; a racing task only cheats itself
+	if len(o.control) > 0 {
+		if errno := t.ReadMemory(h.Control, o.control); errno != 0 {
+			return 0, errno
+		}
 	}
-	vec, errno := copyIovec(t, h.IOV, h.IOVLen)
-	if errno != 0 {
-		return 0, errno
-	}
-	p, errno := gather(t, vec, surrogate.MaxDatagram)
-	if errno != 0 {
-		return 0, errno
-	}
-	return len(p), d.transmit(p, to, sc, flags)
+	return d.sendOut(t, o)
 }
 
 // sendMany is sendmmsg(2).
@@ -176,65 +221,4 @@ func (d *datagram) sendMany(t trap.Task, c trap.Call) trap.Verdict {
 		}
 	}
 	return trap.Done(int64(count))
-}
-
-// sendControl decodes the control messages of a sendmsg(2) (ip_cmsg_send,
-// ip6_datagram_send_ctl). What other socket layers use is passed over.
-func (d *datagram) sendControl(t trap.Task, control []byte) (*stack.SendControl, unix.Errno) {
-	if len(control) == 0 {
-		return nil, 0
-	}
-	out := &stack.SendControl{TTL: -1, HopLimit: -1}
-	for m, errno := range abi.Cmsgs(control) {
-		if errno != 0 {
-			return nil, errno
-		}
-		if errno := addSendControl(out, m); errno != 0 {
-			d.e.ledger.count(t, "control message", [2]int32{m.Level, m.Type})
-			return nil, errno
-		}
-	}
-	return out, 0
-}
-
-func addSendControl(out *stack.SendControl, m abi.Cmsg) unix.Errno {
-	switch [2]int32{m.Level, m.Type} {
-	case [2]int32{unix.SOL_IP, unix.IP_TTL}:
-		v, errno := abi.ParseInt(m.Data)
-		if errno == 0 && (v < 1 || v > 255) {
-			errno = unix.EINVAL
-		}
-		out.TTL = int(v)
-		return errno
-	case [2]int32{unix.SOL_IPV6, unix.IPV6_HOPLIMIT}:
-		v, errno := abi.ParseInt(m.Data)
-		if errno == 0 && (v < -1 || v > 255) {
-			errno = unix.EINVAL
-		}
-		out.HopLimit = int(v)
-		return errno
-	case [2]int32{unix.SOL_IP, unix.IP_PKTINFO}:
-		p, errno := abi.ParseInPktinfo(m.Data)
-		out.PktInfo = &stack.PktInfo{NIC: p.NIC, Local: specified(p.Local)}
-		return errno
-	case [2]int32{unix.SOL_IPV6, unix.IPV6_PKTINFO}:
-		p, errno := abi.ParseIn6Pktinfo(m.Data)
-		out.PktInfo = &stack.PktInfo{NIC: p.NIC, Local: specified(p.Addr)}
-		return errno
-	case [2]int32{unix.SOL_IP, unix.IP_TOS}, [2]int32{unix.SOL_IPV6, unix.IPV6_TCLASS}:
-		// The mark changes nothing that a peer of the sandbox could see.
-		return 0
-	}
-	if m.Level != unix.SOL_IP && m.Level != unix.SOL_IPV6 && m.Level != unix.SOL_SOCKET {
-		return 0
-	}
-	return unix.EINVAL
-}
-
-// specified is a, or the invalid address for the wildcard.
-func specified(a netip.Addr) netip.Addr {
-	if a.IsUnspecified() {
-		return netip.Addr{}
-	}
-	return a
 }

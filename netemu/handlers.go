@@ -89,7 +89,7 @@ func (e *Emulator) shutdown(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Run()
 	}
 	how := c.Int32(1)
-	if how < unix.SHUT_RD || how > unix.SHUT_RDWR {
+	if (how < unix.SHUT_RD || how > unix.SHUT_RDWR) && s.id().family != unix.AF_NETLINK {
 		return trap.Fail(unix.EINVAL)
 	}
 	return s.shutdown(c, how)
@@ -114,10 +114,7 @@ func (e *Emulator) address(t trap.Task, c trap.Call, of func(socket) (abi.Sockad
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	if c.Pointer(1) == 0 {
-		return trap.Fail(unix.EFAULT)
-	}
-	return trap.Fail(writeAddress(t, sa.Bytes(), c.Pointer(1), c.Pointer(2)))
+	return trap.Fail(moveAddress(t, sa.Bytes(), c.Pointer(1), c.Pointer(2)))
 }
 
 // send is sendto(2), sendmsg(2) and sendmmsg(2).
@@ -125,6 +122,9 @@ func (e *Emulator) send(t trap.Task, c trap.Call) trap.Verdict {
 	s := e.find(t, c.Int32(0))
 	if s == nil {
 		return e.sendNative(t, c)
+	}
+	if errno := checkMessageCall(c); errno != 0 {
+		return trap.Fail(errno)
 	}
 	return s.send(t, c)
 }
@@ -135,5 +135,44 @@ func (e *Emulator) receive(t trap.Task, c trap.Call) trap.Verdict {
 	if s == nil {
 		return trap.Run()
 	}
+	if errno := checkMessageCall(c); errno != 0 {
+		return trap.Fail(errno)
+	}
+	if c.NR == unix.SYS_RECVMMSG {
+		return e.receiveMany(t, c, s)
+	}
 	return s.receive(t, c)
+}
+
+// receiveMany makes the checks of do_recvmmsg before a socket sees the call: the
+// timeout, the pending error, and whether anything is asked for at all.
+func (e *Emulator) receiveMany(t trap.Task, c trap.Call, s socket) trap.Verdict {
+	if _, errno := receiveDeadline(t, c); errno != 0 {
+		return trap.Fail(errno)
+	}
+	if uint32(c.Args[2]) == 0 {
+		return trap.Done(0)
+	}
+	return s.receive(t, c)
+}
+
+// msgCmsgCompat is MSG_CMSG_COMPAT (<linux/socket.h>): 32-bit programs only.
+const msgCmsgCompat = 0x80000000
+
+// checkMessageCall makes the checks of a send or receive call that come before
+// the descriptor is looked up.
+func checkMessageCall(c trap.Call) unix.Errno {
+	var flags uint64
+	switch c.NR {
+	case unix.SYS_SENDMSG, unix.SYS_RECVMSG:
+		flags = c.Args[2]
+	case unix.SYS_SENDMMSG, unix.SYS_RECVMMSG:
+		flags = c.Args[3]
+	default:
+		return checkRange(c.Pointer(1), min(c.Args[2], maxTransfer))
+	}
+	if flags&msgCmsgCompat != 0 {
+		return unix.EINVAL
+	}
+	return 0
 }

@@ -3,6 +3,7 @@ package netemu
 import (
 	"golang.org/x/sys/unix"
 
+	"netbox/abi"
 	"netbox/netemu/ifreq"
 	"netbox/trap"
 )
@@ -23,6 +24,11 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 		on = ifreq.Socket{Family: s.id().family, Type: s.id().typ}
 	}
 	errno := ifreq.Handle(e.stack, on, uint32(c.Args[1]), c.Pointer(2), t)
+	if errno == unix.ENOTTY || errno == unix.EPERM || errno == unix.EOPNOTSUPP {
+		if errno := t.ReadMemory(c.Pointer(2), make([]byte, abi.SizeofIfreq)); errno != 0 {
+			return trap.Fail(errno) // sock_do_ioctl copies a request of any number in
+		}
+	}
 	if errno == unix.ENOTTY {
 		e.ledger.count(t, "ioctl", uint32(c.Args[1]))
 	}

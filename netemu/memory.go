@@ -2,6 +2,7 @@ package netemu
 
 import (
 	"encoding/binary"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -23,12 +24,17 @@ func copyAddress(t trap.Task, addr uint64, length int32) ([]byte, unix.Errno) {
 }
 
 // writeAddress copies a socket address out to the value-result pair addr,
-// lenAddr, as move_addr_to_user does: truncated to the room there is, with the
-// full length stored. addr may be 0: nothing is wanted.
+// lenAddr. addr may be 0: nothing is wanted.
 func writeAddress(t trap.Task, b []byte, addr, lenAddr uint64) unix.Errno {
 	if addr == 0 {
 		return 0
 	}
+	return moveAddress(t, b, addr, lenAddr)
+}
+
+// moveAddress is move_addr_to_user of Linux 6.18: the full length is stored
+// first, then the address, truncated to the room there is.
+func moveAddress(t trap.Task, b []byte, addr, lenAddr uint64) unix.Errno {
 	room, errno := readInt32(t, lenAddr)
 	if errno != 0 {
 		return errno
@@ -36,12 +42,13 @@ func writeAddress(t trap.Task, b []byte, addr, lenAddr uint64) unix.Errno {
 	if room < 0 {
 		return unix.EINVAL
 	}
-	if n := min(int(room), len(b)); n > 0 {
-		if errno := t.WriteMemory(addr, b[:n]); errno != 0 {
-			return errno
-		}
+	if errno := writeInt32(t, lenAddr, int32(len(b))); errno != 0 {
+		return errno
 	}
-	return writeInt32(t, lenAddr, int32(len(b)))
+	if n := min(int(room), len(b)); n > 0 {
+		return t.WriteMemory(addr, b[:n])
+	}
+	return 0
 }
 
 func readInt32(t trap.Task, addr uint64) (int32, unix.Errno) {
@@ -99,8 +106,26 @@ const maxIovec = 1024
 // iovec is struct iovec.
 type iovec struct{ base, length uint64 }
 
+// maxTransfer is MAX_RW_COUNT (<linux/fs.h>) with pages of 4 KiB: longer buffers
+// are cut to it.
+const maxTransfer = 0x7ffff000
+
+// checkRange is access_ok: EFAULT for a buffer that reaches into the kernel's
+// half of the address space, whether or not it comes to be used.
+func checkRange(addr, length uint64) unix.Errno {
+	end := addr + length
+	if runtime.GOARCH == "arm64" {
+		// The top byte of a pointer may be a tag.
+		addr, end = uint64(int64(addr<<8)>>8), uint64(int64(end<<8)>>8)
+	}
+	if int64(addr) < 0 || int64(end) < 0 {
+		return unix.EFAULT
+	}
+	return 0
+}
+
 // copyIovec copies an iovec array in (import_iovec): EMSGSIZE for too many,
-// EINVAL for a negative length.
+// EINVAL for a negative length, EFAULT for a kernel address.
 func copyIovec(t trap.Task, addr, count uint64) ([]iovec, unix.Errno) {
 	if count > maxIovec {
 		return nil, unix.EMSGSIZE
@@ -118,6 +143,15 @@ func copyIovec(t trap.Task, addr, count uint64) ([]iovec, unix.Errno) {
 		out[i].length = binary.NativeEndian.Uint64(raw[i*abi.SizeofIovec+8:])
 		if int64(out[i].length) < 0 {
 			return nil, unix.EINVAL
+		}
+	}
+	for _, v := range out {
+		length := v.length
+		if count == 1 {
+			length = min(length, maxTransfer) // import_ubuf
+		}
+		if errno := checkRange(v.base, length); errno != 0 {
+			return nil, errno
 		}
 	}
 	return out, 0

@@ -36,6 +36,10 @@ type waitingReply struct {
 // (ENOBUFS, netlink(7)).
 const maxWaitingReplies = 16 << 20
 
+// maxNetlinkMessage is what netlink_sendmsg takes at the default SO_SNDBUF, in
+// bytes.
+const maxNetlinkMessage = 212992 - 32
+
 // socketNetlink makes an AF_NETLINK socket.
 func (e *Emulator) socketNetlink(t trap.Task, id identity, flags int) trap.Verdict {
 	if id.typ != unix.SOCK_RAW && id.typ != unix.SOCK_DGRAM {
@@ -84,6 +88,9 @@ func (n *netlinkTransport) send(p []byte, to *abi.Sockaddr, _ *stack.SendControl
 		if errno := netlink.Destination(to.PortID, to.Groups); errno != 0 {
 			return errno
 		}
+	}
+	if len(p) == 0 {
+		return unix.ENODATA
 	}
 	if pid, _ := n.conn.Local(); pid == 0 {
 		if errno := n.conn.Bind(0, 0); errno != 0 {

@@ -96,6 +96,13 @@ func (p *ping) disconnect() unix.Errno {
 	return p.inet.disconnect()
 }
 
+// autobind gives the socket an identifier if it has none (inet_autobind).
+func (p *ping) autobind() unix.Errno {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.identLocked()
+}
+
 func (p *ping) identLocked() (errno unix.Errno) {
 	if p.ident == 0 {
 		p.ident, errno = takeIdent(p.family, 0)

@@ -155,6 +155,13 @@ func (e *Emulator) getsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
+	value = value[:min(len(value), int(length))]
+	if k.level != unix.SOL_SOCKET {
+		// Every level but this one stores the length first.
+		if errno := writeInt32(t, c.Pointer(4), int32(len(value))); errno != 0 {
+			return trap.Fail(errno)
+		}
+	}
 	return trap.Fail(writeOption(t, c, value, int(length)))
 }
 

@@ -67,6 +67,10 @@ var socketOptions = map[int32]option{
 	unix.SO_CNX_ADVICE:       native("SO_CNX_ADVICE", "there is one route"),
 	unix.SO_BUF_LOCK:         native("SO_BUF_LOCK", "netstack resizes buffers that no size was set for"),
 	unix.SO_PEEK_OFF:         native("SO_PEEK_OFF", ""),
+	unix.SO_BSDCOMPAT:        native("SO_BSDCOMPAT", ""),
+	unix.SO_WIFI_STATUS:      native("SO_WIFI_STATUS", "there is no such device"),
+	unix.SO_NOFCS:            native("SO_NOFCS", "there is no such device"),
+	unix.SO_BPF_EXTENSIONS:   native("SO_BPF_EXTENSIONS", ""),
 	unix.SO_COOKIE:           native("SO_COOKIE", ""),
 	unix.SO_MEMINFO:          native("SO_MEMINFO", "tells of the surrogate"),
 

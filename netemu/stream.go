@@ -143,14 +143,14 @@ func surrogateErrno(err error) unix.Errno {
 }
 
 func (s *stream) bind(sa abi.Sockaddr) unix.Errno {
-	// inet_bind looks at the address before it looks at the state.
-	if !s.e.local(sa.Addr.Addr()) {
-		return unix.EADDRNOTAVAIL
+	if s.idn.family == unix.AF_INET6 && sa.Addr.Addr().IsMulticast() {
+		return unix.EINVAL
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != fresh {
-		return unix.EINVAL
+	a, errno := s.ep.Local()
+	if errno := s.e.checkBind(s.idn.family, s.ep, s.state != fresh || errno == 0 && a.Port() != 0, sa); errno != 0 {
+		return errno
 	}
 	return s.ep.Bind(stackAddr(sa))
 }

@@ -1,6 +1,8 @@
 package netemu
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
@@ -19,9 +21,15 @@ func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(errno)
 	}
 	s.mu.Lock()
-	state := s.state
+	state, pending := s.state, s.soError
+	if state == over {
+		s.soError = 0
+	}
 	s.mu.Unlock()
-	if state == fresh || state == listening {
+	switch {
+	case state == over && pending != 0:
+		return trap.Fail(pending)
+	case state == fresh || state == listening:
 		return trap.Fail(unix.EPIPE)
 	}
 	if flags&(unix.MSG_OOB|unix.MSG_FASTOPEN) != 0 {
@@ -30,29 +38,18 @@ func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 	if flags&unix.MSG_FASTOPEN != 0 {
 		return trap.Fail(unix.EOPNOTSUPP)
 	}
-	switch c.NR {
-	case unix.SYS_SENDMSG:
-		return runNameless(t, c.Pointer(1), inline(c, 2))
-	case unix.SYS_SENDMMSG:
-		return trap.RunThen(inline(c, 3), nil)
+	if c.NR != unix.SYS_SENDTO {
+		return sendBare(t, c)
 	}
 	args := c.Args
-	args[3], args[4], args[5] = uint64(flags&^unix.MSG_OOB), 0, 0
+	args[3], args[4], args[5] = inline(args[3]), 0, 0
 	return trap.RunThen(&args, passOn)
 }
 
-// inline gives the arguments for a call without MSG_OOB in its flags, argument
-// i; nil if it has none. Netstack knows no urgent pointer, so urgent data goes in
-// line, which is how receivers should want it (RFC 6093 section 6) and how they
-// see it behind a firewall that clears the pointer.
-func inline(c trap.Call, i int) *[6]uint64 {
-	if c.Args[i]&unix.MSG_OOB == 0 {
-		return nil
-	}
-	args := c.Args
-	args[i] &^= unix.MSG_OOB
-	return &args
-}
+// inline is message flags without MSG_OOB. Netstack knows no urgent pointer, so
+// urgent data goes in line, which is how receivers should want it (RFC 6093
+// section 6) and how they see it behind a firewall that clears the pointer.
+func inline(flags uint64) uint64 { return flags &^ unix.MSG_OOB }
 
 // checkSend makes the checks of the system call itself and finds its flags.
 func checkSend(t trap.Task, c trap.Call) (flags int32, errno unix.Errno) {
@@ -68,21 +65,90 @@ func checkSend(t trap.Task, c trap.Call) (flags int32, errno unix.Errno) {
 	return c.Int32(3), errno
 }
 
-// runNameless lets the kernel run a sendmsg(2) with args, whose header is at addr;
-// a name in it is hidden meanwhile, since an AF_UNIX stream would refuse it
-// (EISCONN).
-func runNameless(t trap.Task, addr uint64, args *[6]uint64) trap.Verdict {
-	h, errno := copyMsghdr(t, addr)
-	if errno != 0 || h.Name == 0 || h.NameLen == 0 {
-		return trap.RunThen(args, nil)
+// sendBare lets the kernel run a sendmsg(2) or sendmmsg(2); names and control
+// messages are hidden meanwhile: an AF_UNIX stream would refuse the first
+// (EISCONN) and pass on the second. A sendmmsg ends before the first message
+// that is wrong.
+func sendBare(t trap.Task, c trap.Call) trap.Verdict {
+	count, size := uint32(1), uint64(0)
+	args := c.Args
+	if c.NR == unix.SYS_SENDMMSG {
+		count, size = min(uint32(c.Args[2]), maxIovec), abi.SizeofMMsghdr
+		args[3] = inline(args[3])
+	} else {
+		args[2] = inline(args[2])
 	}
-	if errno := writeInt32(t, addr+abi.OffsetMsghdrNameLen, 0); errno != 0 {
-		return trap.Fail(errno)
+	var hidden []bare
+	for i := range count {
+		h, errno := hide(t, c.Pointer(1)+uint64(i)*size)
+		if errno != 0 {
+			if i == 0 {
+				return trap.Fail(errno)
+			}
+			args[2] = uint64(i)
+			break
+		}
+		if h.header.NameLen != 0 || h.header.ControlLen != 0 {
+			hidden = append(hidden, h)
+		}
 	}
-	return trap.RunThen(args, func(t trap.Task, ret int64) trap.Verdict {
-		writeInt32(t, addr+abi.OffsetMsghdrNameLen, int32(h.NameLen))
+	if len(hidden) == 0 && args == c.Args {
+		return trap.Run()
+	}
+	return trap.RunThen(&args, func(t trap.Task, ret int64) trap.Verdict {
+		for _, h := range hidden {
+			h.restore(t)
+		}
 		return passOn(t, ret)
 	})
+}
+
+// bare is a msghdr in the task whose name and control messages are hidden.
+type bare struct {
+	addr   uint64
+	header abi.Msghdr
+}
+
+// hide checks the msghdr at addr as tcp_sendmsg does, and hides what it ignores.
+func hide(t trap.Task, addr uint64) (bare, unix.Errno) {
+	if errno := checkMsghdr(t, addr, true); errno != 0 {
+		return bare{}, errno
+	}
+	h, errno := copyMsghdr(t, addr)
+	if errno != 0 {
+		return bare{}, errno
+	}
+	control := make([]byte, min(h.ControlLen, maxControl))
+	if errno := t.ReadMemory(h.Control, control); len(control) > 0 && errno != 0 {
+		return bare{}, errno
+	}
+	for m, errno := range abi.Cmsgs(control) {
+		if errno == 0 && m.Level == unix.SOL_SOCKET {
+			errno = socketControl(unix.AF_INET, m)
+		}
+		if errno != 0 {
+			return bare{}, errno
+		}
+	}
+	b := bare{addr, h}
+	return b, b.store(t, 0, 0)
+}
+
+// restore undoes hide. The memory may be gone meanwhile: that is the task's own
+// doing.
+func (b bare) restore(t trap.Task) { b.store(t, b.header.NameLen, b.header.ControlLen) }
+
+// store writes the lengths of name and control messages, if there are any.
+func (b bare) store(t trap.Task, name uint32, control uint64) unix.Errno {
+	if b.header.NameLen != 0 {
+		if errno := writeInt32(t, b.addr+abi.OffsetMsghdrNameLen, int32(name)); errno != 0 {
+			return errno
+		}
+	}
+	if b.header.ControlLen != 0 {
+		return t.WriteMemory(b.addr+abi.OffsetMsghdrControlLen, binary.NativeEndian.AppendUint64(nil, control))
+	}
+	return 0
 }
 
 // passOn ends a call with what the kernel returned.
@@ -91,39 +157,4 @@ func passOn(_ trap.Task, ret int64) trap.Verdict {
 		return trap.Fail(unix.Errno(-ret))
 	}
 	return trap.Done(ret)
-}
-
-// receive lets the kernel read the surrogate, which has no name to tell, like a
-// connected TCP socket.
-func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
-	flags := c.Int32(2)
-	var errno unix.Errno
-	switch c.NR {
-	case unix.SYS_RECVFROM:
-		flags = c.Int32(3)
-	case unix.SYS_RECVMSG:
-		errno = checkMsghdr(t, c.Pointer(1), false)
-	case unix.SYS_RECVMMSG:
-		flags = c.Int32(3)
-		if _, errno = receiveDeadline(t, c); errno == 0 {
-			errno = checkMsghdr(t, c.Pointer(1), false)
-		}
-	}
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
-	s.mu.Lock()
-	state := s.state
-	s.mu.Unlock()
-	switch {
-	case flags&unix.MSG_ERRQUEUE != 0:
-		return trap.Fail(unix.EAGAIN)
-	case state == listening:
-		return trap.Fail(unix.ENOTCONN)
-	case flags&unix.MSG_OOB != 0:
-		return trap.Fail(unix.EINVAL)
-	case state == fresh:
-		return trap.Fail(unix.ENOTCONN)
-	}
-	return trap.Run()
 }

@@ -61,7 +61,9 @@ func (u *udp) bind(sa abi.Sockaddr) unix.Errno {
 }
 
 func (u *udp) connect(sa abi.Sockaddr) unix.Errno {
-	u.use()
+	if errno := u.autobind(); errno != 0 {
+		return errno
+	}
 	return u.inet.connect(sa)
 }
 
@@ -79,6 +81,18 @@ func (u *udp) use() {
 	u.released = false
 }
 
+// autobind gives the socket a port if it has none (inet_autobind).
+func (u *udp) autobind() unix.Errno {
+	u.use()
+	if a, errno := u.ep.Local(); errno == 0 && a.Port() != 0 {
+		return 0
+	}
+	if errno := u.ep.Bind(stack.Addr{}); errno != 0 {
+		return unix.EAGAIN
+	}
+	return 0
+}
+
 func (u *udp) name() (abi.Sockaddr, unix.Errno) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -92,9 +106,6 @@ func (u *udp) send(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno 
 	u.use()
 	var dst *stack.Addr
 	if to != nil {
-		if to.Addr.Port() == 0 {
-			return unix.EINVAL
-		}
 		a := stackAddr(*to)
 		dst = &a
 	}

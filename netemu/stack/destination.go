@@ -2,6 +2,7 @@ package stack
 
 import (
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -25,6 +26,12 @@ func (e *Endpoint) loopbackIfAny(a Addr) Addr {
 	return a
 }
 
+// NeedsScope says whether an address means something on one link only
+// (__ipv6_addr_needs_scope_id).
+func NeedsScope(a netip.Addr) bool {
+	return a.Is6() && !a.Is4In6() && (a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsInterfaceLocalMulticast())
+}
+
 // checkDestination says what is wrong with sending to ip before netstack looks.
 func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
 	if ip.Is4In6() && e.ep.SocketOptions().GetV6Only() {
@@ -36,6 +43,9 @@ func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
 		}
 	}
 	broadcast := e.s.isBroadcast(ip.Unmap())
+	if local, err := e.ep.GetLocalAddress(); broadcast && !e.s.routed(ip) && (err != nil || local.Addr.BitLen() != 32) {
+		return unix.ENETUNREACH // with a source address its device is the way
+	}
 	if e.kind == kindTCP && (broadcast || ip.Unmap().IsMulticast()) {
 		return unix.ENETUNREACH
 	}
@@ -51,10 +61,15 @@ func (e *Endpoint) routeErrno(dst netip.Addr, en unix.Errno) unix.Errno {
 		return en
 	}
 	local, err := e.ep.GetLocalAddress()
-	if err == nil && toAddr(local.Addr).IsLoopback() && !dst.Unmap().IsLoopback() {
+	if err == nil && toAddr(local.Addr).IsLoopback() && !dst.Unmap().IsLoopback() && e.s.routed(dst) {
 		return unix.EINVAL // a loopback source on another device, ip_route_output_key
 	}
 	return unix.ENETUNREACH
+}
+
+// routed says whether a route beyond loopback leads to ip.
+func (s *Stack) routed(ip netip.Addr) bool {
+	return slices.ContainsFunc(s.routes, func(r Route) bool { return r.Dst.Contains(ip.Unmap()) })
 }
 
 // isBroadcast says whether ip is the limited or eth0's directed broadcast.

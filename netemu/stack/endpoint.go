@@ -155,6 +155,9 @@ func (e *Endpoint) Connect(a Addr) unix.Errno {
 	if e.kind == kindTCP && tcp.EndpointState(e.ep.State()) == tcp.StateListen {
 		return unix.EISCONN
 	}
+	if NeedsScope(a.Addr()) && a.NIC == 0 && e.ep.SocketOptions().GetBindToDevice() == 0 {
+		return unix.EINVAL // "connect to link-local address requires an interface"
+	}
 	fa := e.family.full(e.loopbackIfAny(a))
 	err := e.ep.Connect(fa)
 	switch err.(type) {

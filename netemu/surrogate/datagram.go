@@ -87,7 +87,7 @@ func (d *Datagram[M]) Push(p []byte, meta M) unix.Errno {
 	switch errno {
 	case 0:
 		d.unread = append(d.unread, pushed[M]{meta, charge})
-	case unix.ECONNREFUSED, unix.ENOTCONN, unix.EPIPE:
+	case unix.ECONNREFUSED, unix.ENOTCONN: // EPIPE: T's read half is shut
 		d.dead = true
 		errno = unix.ECONNREFUSED
 	}

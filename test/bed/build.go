@@ -108,9 +108,10 @@ func GoBuild(out string, packages ...string) error {
 	return nil
 }
 
-// CBuild builds a C file statically with compiler cc to out.
-func CBuild(cc, out, file string) error {
-	text, err := exec.Command(cc, "-O2", "-Wall", "-static", "-o", out, file).CombinedOutput()
+// CBuild builds a C file statically with compiler cc and more flags to out.
+func CBuild(cc, out, file string, flags ...string) error {
+	args := append([]string{"-O2", "-Wall", "-static", "-o", out, file}, flags...)
+	text, err := exec.Command(cc, args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s %s: %w\n%s", cc, file, err, text)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"netbox/test/bed"
+	"netbox/test/lines"
 	"netbox/test/world"
 	"netbox/testprogs"
 )
@@ -67,7 +68,7 @@ const (
 type suite struct {
 	folder string
 	host   *world.Namespace // nil: this machine's own
-	allow  differences
+	allow  lines.Differences
 
 	mu       sync.Mutex                    // also guards the entries of allow
 	outcomes map[string]map[string]outcome // by row, by column

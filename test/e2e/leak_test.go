@@ -6,26 +6,15 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"netbox/test/bed"
 	"netbox/test/world"
 )
-
-// usage is what a netbox process holds.
-type usage struct {
-	descriptors, goroutines int
-	memory                  int // VmRSS, kB
-}
 
 // connections is how many a program makes in the leak check; the line that is
 // to stay flat is drawn after the first tenth, when pools and caches are warm.
@@ -93,25 +82,25 @@ func flat(t *testing.T, script string, few, many int) {
 		t.Fatal(err)
 	}
 	port := fmt.Sprint(echoInFar(t, w))
-	run := func(n int) usage {
+	run := func(n int) bed.Usage {
 		return usageAfter(t, w, b, dir, "sh", "-c", script, client, port, fmt.Sprint(n))
 	}
 	before, after := run(few), run(many)
 	t.Logf("after %d: %+v; after %d: %+v", few, before, many, after)
-	if after.descriptors > before.descriptors+slackDescriptors {
-		t.Errorf("descriptors: %d, then %d", before.descriptors, after.descriptors)
+	if after.Descriptors > before.Descriptors+slackDescriptors {
+		t.Errorf("descriptors: %d, then %d", before.Descriptors, after.Descriptors)
 	}
-	if after.goroutines > before.goroutines+slackGoroutines {
-		t.Errorf("goroutines: %d, then %d", before.goroutines, after.goroutines)
+	if after.Goroutines > before.Goroutines+slackGoroutines {
+		t.Errorf("goroutines: %d, then %d", before.Goroutines, after.Goroutines)
 	}
-	if after.memory > before.memory+slackMemory {
-		t.Errorf("memory: %d kB, then %d kB", before.memory, after.memory)
+	if after.Memory > before.Memory+slackMemory {
+		t.Errorf("memory: %d kB, then %d kB", before.Memory, after.Memory)
 	}
 }
 
 // usageAfter runs the program in the box and looks at netbox when it has said
 // "done" and is still there.
-func usageAfter(t *testing.T, w *world.World, b *bed.Binaries, dir string, args ...string) usage {
+func usageAfter(t *testing.T, w *world.World, b *bed.Binaries, dir string, args ...string) bed.Usage {
 	t.Helper()
 	s := site{"unprivileged", true, bed.Unprivileged()}
 	var input io.WriteCloser
@@ -132,74 +121,7 @@ func usageAfter(t *testing.T, w *world.World, b *bed.Binaries, dir string, args 
 	if !bed.Eventually(3*time.Minute, func() bool { return done() || p.Ended() }) || !done() {
 		t.Fatalf("%v: %s", args, p.Output())
 	}
-	pid := p.Cmd.Process.Pid
-	u := usage{descriptors: settled(t, pid), memory: memory(t, pid)}
-	u.goroutines = goroutines(t, p)
-	return u
-}
-
-// settled is the process's number of descriptors once it has stopped falling:
-// the last connections are still closing.
-func settled(t *testing.T, pid int) int {
-	t.Helper()
-	count := func() int {
-		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(entries)
-	}
-	last := count()
-	for range 10 {
-		time.Sleep(300 * time.Millisecond)
-		now := count()
-		if now >= last {
-			return now
-		}
-		last = now
-	}
-	return last
-}
-
-func memory(t *testing.T, pid int) int {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if fields[0] == "VmRSS:" {
-			kB, err := strconv.Atoi(fields[1])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kB
-		}
-	}
-	t.Fatalf("process %d has no VmRSS", pid)
-	return 0
-}
-
-var goroutineLine = regexp.MustCompile(`(?m)^goroutine \d+ .*\[`)
-
-// goroutines counts the goroutines of a Go process by the stack dump with
-// which its runtime dies of SIGABRT.
-func goroutines(t *testing.T, p *bed.Background) int {
-	t.Helper()
-	err := p.Cmd.Process.Signal(unix.SIGABRT)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = p.Wait(20 * time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := len(goroutineLine.FindAllString(p.Output(), -1))
-	if n == 0 {
-		t.Fatalf("no stack dump: %s", p.Output())
-	}
-	return n
+	return bed.UsageOf(t, p)
 }
 
 // echoInFar serves a TCP echo in far and returns its port. The first byte

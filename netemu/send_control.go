@@ -1,0 +1,126 @@
+package netemu
+
+import (
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/stack"
+	"netbox/trap"
+)
+
+// sendControl decodes the control messages of a sendmsg(2) to to (nil: the peer).
+// A socket looks at those of its own address family and at SOL_SOCKET's.
+func (d *datagram) sendControl(t trap.Task, control []byte, to *abi.Sockaddr) (*stack.SendControl, unix.Errno) {
+	if len(control) == 0 {
+		return nil, 0
+	}
+	out := &stack.SendControl{TTL: -1, HopLimit: -1}
+	for m, errno := range abi.Cmsgs(control) {
+		if errno != 0 {
+			return nil, errno
+		}
+		if errno := d.addSendControl(out, m, to); errno != 0 {
+			d.e.ledger.count(t, "control message", optionKey{m.Level, m.Type})
+			return nil, errno
+		}
+	}
+	if p := out.PktInfo; p != nil && p.NIC != 0 && !d.hasInterface(p.NIC) {
+		return nil, unix.ENODEV
+	}
+	return out, 0
+}
+
+func (d *datagram) hasInterface(index int32) bool {
+	return slices.ContainsFunc(d.e.stack.Interfaces(), func(i stack.Interface) bool { return i.Index == index })
+}
+
+func (d *datagram) addSendControl(out *stack.SendControl, m abi.Cmsg, to *abi.Sockaddr) unix.Errno {
+	mapped := d.idn.family == unix.AF_INET6 && to != nil && to.Addr.Addr().Unmap().Is4()
+	switch {
+	case m.Level == unix.SOL_SOCKET:
+		return socketControl(d.idn.family, m)
+	case m.Level == unix.SOL_IP && (d.idn.family == unix.AF_INET || mapped):
+		return addControl4(out, m)
+	case mapped && m.Level == unix.SOL_IPV6 && m.Type == unix.IPV6_PKTINFO,
+		m.Level == unix.SOL_IPV6 && d.idn.family == unix.AF_INET6 && !mapped:
+		return addControl6(out, m)
+	}
+	return 0
+}
+
+// socketControl is __sock_cmsg_send, and for netlink __scm_send: descriptors are
+// passed over by inet sockets.
+func socketControl(family int, m abi.Cmsg) unix.Errno {
+	switch m.Type {
+	case unix.SCM_RIGHTS:
+		if family != unix.AF_NETLINK {
+			return 0
+		}
+	case unix.SCM_CREDENTIALS:
+		if family != unix.AF_NETLINK || len(m.Data) == abi.SizeofUcred {
+			return 0
+		}
+	}
+	return unix.EINVAL
+}
+
+// addControl4 is ip_cmsg_send.
+func addControl4(out *stack.SendControl, m abi.Cmsg) unix.Errno {
+	switch m.Type {
+	case unix.IP_TTL:
+		v, errno := controlInt(m, 1, 255)
+		out.TTL = int(v)
+		return errno
+	case unix.IP_TOS:
+		// The mark changes nothing that a peer of the sandbox could see.
+		if len(m.Data) == 1 {
+			return 0
+		}
+		_, errno := controlInt(m, 0, 255)
+		return errno
+	case unix.IP_PKTINFO:
+		p, errno := abi.ParseInPktinfo(m.Data)
+		out.PktInfo = &stack.PktInfo{NIC: p.NIC, Local: specified(p.Local)}
+		return errno
+	}
+	return unix.EINVAL
+}
+
+// addControl6 is ip6_datagram_send_ctl.
+func addControl6(out *stack.SendControl, m abi.Cmsg) unix.Errno {
+	switch m.Type {
+	case unix.IPV6_HOPLIMIT:
+		v, errno := controlInt(m, -1, 255)
+		out.HopLimit = int(v)
+		return errno
+	case unix.IPV6_TCLASS:
+		_, errno := controlInt(m, -1, 255) // as IP_TOS
+		return errno
+	case unix.IPV6_PKTINFO:
+		p, errno := abi.ParseIn6Pktinfo(m.Data)
+		out.PktInfo = &stack.PktInfo{NIC: p.NIC, Local: specified(p.Addr)}
+		return errno
+	}
+	return unix.EINVAL
+}
+
+// controlInt is the int of a control message; EINVAL outside of least to most, or
+// if it is not the whole payload.
+func controlInt(m abi.Cmsg, least, most int32) (int32, unix.Errno) {
+	v, errno := abi.ParseInt(m.Data)
+	if errno == 0 && (len(m.Data) != abi.SizeofInt || v < least || v > most) {
+		errno = unix.EINVAL
+	}
+	return v, errno
+}
+
+// specified is a, or the invalid address for the wildcard.
+func specified(a netip.Addr) netip.Addr {
+	if a.IsUnspecified() {
+		return netip.Addr{}
+	}
+	return a
+}

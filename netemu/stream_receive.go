@@ -1,0 +1,151 @@
+package netemu
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/trap"
+)
+
+// receive lets the kernel read the surrogate, which has no name to tell, like a
+// connected TCP socket.
+func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
+	flags := c.Int32(2)
+	var errno unix.Errno
+	switch c.NR {
+	case unix.SYS_RECVFROM:
+		flags = c.Int32(3)
+	case unix.SYS_RECVMSG:
+		errno = checkMsghdr(t, c.Pointer(1), false)
+	case unix.SYS_RECVMMSG:
+		flags = c.Int32(3)
+		if _, errno = receiveDeadline(t, c); errno == 0 {
+			errno = checkMsghdr(t, c.Pointer(1), false)
+		}
+	}
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	s.mu.Lock()
+	state := s.state
+	s.mu.Unlock()
+	switch {
+	case flags&unix.MSG_ERRQUEUE != 0:
+		return trap.Fail(unix.EAGAIN)
+	case state == listening:
+		return trap.Fail(unix.ENOTCONN)
+	case flags&unix.MSG_OOB != 0:
+		return trap.Fail(unix.EINVAL)
+	case state == fresh:
+		return trap.Fail(unix.ENOTCONN)
+	}
+	return s.readNameless(t, c, state == over)
+}
+
+// readNameless lets the kernel run a receiving call. An address that it asks for
+// has a length of 0, as tcp_recvmsg says; the surrogate's other end has a name of
+// its own, which is nobody's business.
+func (s *stream) readNameless(t trap.Task, c trap.Call, ended bool) trap.Verdict {
+	switch {
+	case c.NR == unix.SYS_RECVFROM && c.Pointer(4) != 0:
+		args := c.Args
+		args[4], args[5] = 0, 0
+		return trap.RunThen(&args, func(t trap.Task, ret int64) trap.Verdict {
+			if ret >= 0 {
+				if errno := moveAddress(t, nil, c.Pointer(4), c.Pointer(5)); errno != 0 {
+					return trap.Fail(errno)
+				}
+			}
+			return s.corrected(t, ret)
+		})
+	case c.NR == unix.SYS_RECVMSG && named(t, c.Pointer(1)):
+		return s.receiveMsg(t, c, c.Pointer(1), c.Int32(2), s.corrected)
+	case c.NR == unix.SYS_RECVMMSG && anyNamed(t, c):
+		end, _ := receiveDeadline(t, c) // checked before
+		return s.receiveEach(t, c, end, 0)
+	case ended:
+		return trap.RunThen(nil, s.corrected)
+	}
+	return trap.Run()
+}
+
+// named says whether the msghdr at addr asks for an address.
+func named(t trap.Task, addr uint64) bool {
+	h, errno := copyMsghdr(t, addr)
+	return errno == 0 && h.Name != 0
+}
+
+func anyNamed(t trap.Task, c trap.Call) bool {
+	for i := range min(uint32(c.Args[2]), maxIovec) {
+		if named(t, c.Pointer(1)+uint64(i)*abi.SizeofMMsghdr) {
+			return true
+		}
+	}
+	return false
+}
+
+// receiveMsg receives into the msghdr at addr, whose name stays empty, and ends
+// with then.
+func (s *stream) receiveMsg(t trap.Task, c trap.Call, addr uint64, flags int32, then func(trap.Task, int64) trap.Verdict) trap.Verdict {
+	errno := checkMsghdr(t, addr, false)
+	h, e := copyMsghdr(t, addr)
+	if errno == 0 {
+		errno = e
+	}
+	if errno != 0 {
+		return then(t, -int64(errno))
+	}
+	q := &trap.Receive{FD: c.Int32(0), IOV: h.IOV, IOVLen: h.IOVLen, Flags: int(flags)}
+	if h.IOVLen == 0 {
+		q.Buf = nowhere
+	}
+	q.Then = func(t trap.Task, n int64, shown int, _ int32) trap.Verdict {
+		if n < 0 {
+			return then(t, n)
+		}
+		m := delivered{n: n, flags: shown, nameless: true}
+		if errno := writeMsghdr(t, addr, h, m); errno != 0 {
+			n = -int64(errno)
+		}
+		return then(t, n)
+	}
+	return q.Verdict()
+}
+
+// receiveEach is recvmmsg(2) from message i on; an error ends it.
+func (s *stream) receiveEach(t trap.Task, c trap.Call, end time.Time, i uint32) trap.Verdict {
+	addr := c.Pointer(1) + uint64(i)*abi.SizeofMMsghdr
+	flags := c.Int32(3)
+	if i > 0 && flags&unix.MSG_WAITFORONE != 0 {
+		flags |= unix.MSG_DONTWAIT
+	}
+	return s.receiveMsg(t, c, addr, flags&^unix.MSG_WAITFORONE, func(t trap.Task, n int64) trap.Verdict {
+		if n >= 0 {
+			if errno := writeInt32(t, addr+abi.OffsetMMsghdrLen, int32(n)); errno != 0 {
+				n = -int64(errno)
+			}
+		}
+		switch {
+		case n < 0 && i == 0:
+			return s.corrected(t, n)
+		case n < 0:
+			return trap.Done(int64(i))
+		case i+1 == min(uint32(c.Args[2]), maxIovec), !end.IsZero() && time.Now().After(end):
+			return trap.Done(int64(i + 1))
+		}
+		return s.receiveEach(t, c, end, i+1)
+	})
+}
+
+// corrected ends a native receive with the errno that the surrogate's reset
+// stands for.
+func (s *stream) corrected(t trap.Task, ret int64) trap.Verdict {
+	if unix.Errno(-ret) == unix.ECONNRESET {
+		if errno := s.takeError(true); errno != 0 {
+			return trap.Fail(errno)
+		}
+	}
+	return passOn(t, ret)
+}
