@@ -68,7 +68,8 @@ var Programs = []Program{
 	{"signals", signals()},
 	{"interrupt", join(
 		every(everyC, "cancel_accept cancel_recvfrom storm_eintr storm_restart"),
-		every(dynamic, "sigalrm_accept sigalrm_udp stop_accept stop_recv stop_udp kill_group_in_accept"),
+		every(dynamic, `sigalrm_accept sigalrm_udp stop_accept stop_recv stop_udp kill_group_in_accept
+			ignored_under_timeout ignored_sigtimedwait`),
 		needing(Remote, every(dynamic, `connect_eintr connect_restart connect_restart_with_timeout sigalrm_connect
 			stop_connect`)),
 	)},

@@ -113,6 +113,31 @@ func serveNames(t *testing.T, w *world.World) {
 	programs.ServeDNS(programs.Zone{farName: {world.Far4, world.Far6}}, packets, streams)
 }
 
+// TestInside: servers and their clients in one sandbox. The rows of a place
+// run at the same time.
+func TestInside(t *testing.T) {
+	w := world.New(t)
+	serveNames(t, w)
+	if !world.InUserNamespace() {
+		programs.SetAccounts(t, w.Near)
+	}
+	for _, s := range sites() {
+		t.Run(s.name, func(t *testing.T) {
+			var b *bed.Binaries
+			if s.box {
+				b = bed.Build(t)
+			}
+			for _, row := range programs.Inside() {
+				t.Run(row.Name, func(t *testing.T) {
+					t.Parallel()
+					bed.Need(t, row.Needs...)
+					row.Run(t, s.programSite(t, w, b))
+				})
+			}
+		})
+	}
+}
+
 func TestPrograms(t *testing.T) {
 	w := world.New(t)
 	serveNames(t, w)

@@ -59,8 +59,7 @@ func knownHosts(t *testing.T, publicFile string, s *Site, port uint16) string {
 	return hosts.String()
 }
 
-// startSSHD starts sshd with accounts of its own making: on the machine, root
-// may be locked, and /run/sshd missing.
+// startSSHD starts sshd on the other host, with accounts of the test's making.
 func (s *Site) startSSHD(t *testing.T, port uint16, hostKey, authorized string) {
 	t.Helper()
 	keys := filepath.Join(s.Dir, "authorized")
@@ -68,19 +67,7 @@ func (s *Site) startSSHD(t *testing.T, port uint16, hostKey, authorized string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, content := range map[string]string{
-		"/etc/passwd": "root:x:0:0::/:/bin/sh\nsshd:x:101:65534::/run/sshd:/usr/sbin/nologin\n",
-		"/etc/shadow": "root:*:1::::::\nsshd:*:1::::::\n",
-	} {
-		err = s.Outside.SetFile(path, content)
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	err = s.Outside.Run("sh", "-ec", "mount -t tmpfs tmpfs /run; mkdir -m 755 /run/sshd")
-	if err != nil {
-		t.Fatal(err)
-	}
+	SetAccounts(t, s.Outside)
 	config := s.file(t, "sshd.conf", fmt.Sprintf(`
 Port %d
 ListenAddress %v

@@ -76,6 +76,71 @@ static void connect_restart_with_timeout(const char *name)
 	join(thread);
 }
 
+struct disturbed {
+	pid_t reader;
+	int fd;
+};
+
+static void *ignored_then_data(void *argument)
+{
+	struct disturbed *d = argument;
+	wait_blocked(d->reader);
+	OK(syscall(SYS_tgkill, getpid(), d->reader, SIGCHLD));
+	wait_blocked(d->reader);
+	write_all(d->fd, "x", 1);
+	return NULL;
+}
+
+static ssize_t by_recvmsg(int fd, void *data, size_t size)
+{
+	struct iovec part = { data, size };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	return recvmsg(fd, &message, 0);
+}
+
+static ssize_t by_recv(int fd, void *data, size_t size) { return recv(fd, data, size, 0); }
+
+// Under SO_RCVTIMEO any handler ends a call with EINTR, and a signal that is
+// ignored does not.
+static void ignored_under_timeout(const char *name)
+{
+	(void)name;
+	static ssize_t (*const ways[])(int, void *, size_t) = { read, by_recv, by_recvmsg };
+	struct pair p = tcp_pair(AF_INET);
+	OK(set_timeout(p.server, SO_RCVTIMEO, 50000));
+	for (unsigned i = 0; i < COUNT(ways); i++) {
+		struct disturbed d = { own_tid(), p.client };
+		pthread_t thread = start(ignored_then_data, &d);
+		char c;
+		EQ(ways[i](p.server, &c, 1), 1);
+		join(thread);
+	}
+}
+
+static void *ignored_then_awaited(void *argument)
+{
+	struct disturbed *d = argument;
+	wait_blocked(d->reader);
+	OK(syscall(SYS_tgkill, getpid(), d->reader, SIGCHLD));
+	wait_blocked(d->reader);
+	OK(syscall(SYS_tgkill, getpid(), d->reader, SIGUSR1));
+	return NULL;
+}
+
+static void ignored_sigtimedwait(const char *name)
+{
+	(void)name;
+	sigset_t awaited;
+	sigemptyset(&awaited);
+	sigaddset(&awaited, SIGUSR1);
+	OK(sigprocmask(SIG_BLOCK, &awaited, NULL));
+	struct disturbed d = { own_tid(), -1 };
+	pthread_t thread = start(ignored_then_awaited, &d);
+	struct timespec limit = { .tv_sec = 50 };
+	EQ(sigtimedwait(&awaited, NULL, &limit), SIGUSR1);
+	join(thread);
+}
+
 static void sigalrm_accept(const char *name)
 {
 	(void)name;
@@ -334,6 +399,8 @@ static const struct test_case cases[] = {
 	{ "connect_eintr", connect_eintr },
 	{ "connect_restart", connect_restart },
 	{ "connect_restart_with_timeout", connect_restart_with_timeout },
+	{ "ignored_under_timeout", ignored_under_timeout },
+	{ "ignored_sigtimedwait", ignored_sigtimedwait },
 	{ "sigalrm_accept", sigalrm_accept },
 	{ "sigalrm_udp", sigalrm_udp },
 	{ "sigalrm_connect", sigalrm_connect },

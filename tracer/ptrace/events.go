@@ -27,7 +27,7 @@ func (e *Engine) dispatch(t *task, ws unix.WaitStatus) {
 	default:
 		e.stats.Signals++
 		t.timed.signalled(t, sig)
-		t.epoll.signalled(t, sig)
+		t.ignored.signalled(t, sig)
 		t.resume(sig)
 	}
 }

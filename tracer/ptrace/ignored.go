@@ -7,31 +7,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// epollWait is epoll_wait(2) and its kin, interrupted by a signal that the
-// program ignores. Linux does not even queue such a signal for a task that is
-// not traced; a traced one wakes for it, and this call alone of those that
-// programs wait in is then not begun anew (fs/eventpoll.c answers EINTR
-// itself). So it is done here.
+// undisturbed begins a call anew that a signal interrupted which the program
+// ignores. Linux does not even queue such a signal for a task that is not
+// traced; a traced one wakes for it. Most calls leave it to the kernel then
+// whether they end with EINTR, which knows that no handler runs; those of
+// answersEINTR do not.
 //
-// What was waited already is not known, so one that has a time limit gets it
-// anew, once: a signal that comes when that has passed, too, ends the call.
-type epollWait struct {
+// What was waited already is not known, so a call that has a time limit gets it
+// anew: a signal that comes when that has passed, too, ends the call.
+type undisturbed struct {
 	at       regs // the call
 	deadline time.Time
 }
 
 // signalled is called at the signal-delivery-stop of sig.
-func (w *epollWait) signalled(t *task, sig unix.Signal) {
+func (u *undisturbed) signalled(t *task, sig unix.Signal) {
 	var r regs
-	if r.get(t.tid) != 0 || r.ret() != -eINTR || !epollWaits(r.nr()) || !ignores(t.tid, sig) {
+	if r.get(t.tid) != 0 || r.ret() != -eINTR || !answersEINTR(r.nr()) || !ignores(t.tid, sig) {
 		return
 	}
-	if limit, finite := epollLimit(t.tid, &r); finite {
+	if limit, finite := timeLimit(t.tid, &r); finite {
 		now := time.Now()
-		if w.at != r {
-			w.at, w.deadline = r, now.Add(limit)
-		} else if now.After(w.deadline) {
-			w.at = regs{}
+		if u.at != r {
+			u.at, u.deadline = r, now.Add(limit)
+		} else if now.After(u.deadline) {
+			u.at = regs{}
 			return
 		}
 	}
@@ -40,15 +40,29 @@ func (w *epollWait) signalled(t *task, sig unix.Signal) {
 	t.e.check("set registers", t.tid, r.set(t.tid))
 }
 
-// epollLimit is the time limit of the call: milliseconds, or epoll_pwait2's
-// struct timespec.
-func epollLimit(tid int, r *regs) (limit time.Duration, finite bool) {
-	arg := r.args()[3]
-	if r.nr() != unix.SYS_EPOLL_PWAIT2 {
-		return time.Duration(int32(arg)) * time.Millisecond, int32(arg) >= 0
+// timeLimit is the longest that the call may take.
+func timeLimit(tid int, r *regs) (limit time.Duration, finite bool) {
+	args := r.args()
+	switch r.nr() {
+	case unix.SYS_SEMOP:
+		return 0, false
+	case unix.SYS_RT_SIGTIMEDWAIT:
+		return timespecAt(tid, args[2])
+	case unix.SYS_EPOLL_PWAIT2, unix.SYS_SEMTIMEDOP:
+		return timespecAt(tid, args[3])
+	case unix.SYS_READ, unix.SYS_READV, unix.SYS_RECVFROM, unix.SYS_RECVMSG,
+		unix.SYS_WRITE, unix.SYS_WRITEV, unix.SYS_SENDTO, unix.SYS_SENDMSG:
+		// SO_RCVTIMEO or SO_SNDTIMEO, not known here: begun anew once.
+		return 0, true
+	default: // epoll_wait: milliseconds
+		return time.Duration(int32(args[3])) * time.Millisecond, int32(args[3]) >= 0
 	}
+}
+
+// timespecAt is the struct timespec at addr; none is no limit.
+func timespecAt(tid int, addr uint64) (time.Duration, bool) {
 	var b [timespecLen]byte
-	if arg == 0 || readMemory(tid, arg, b[:]) != 0 {
+	if addr == 0 || readMemory(tid, addr, b[:]) != 0 {
 		return 0, false
 	}
 	seconds, nanoseconds := binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:])
@@ -57,7 +71,7 @@ func epollLimit(tid int, r *regs) (limit time.Duration, finite bool) {
 
 // ignores tells whether sig does nothing to the task: as it was told, or by
 // its default (signal(7)). SIGCONT is not among them: after a stop it does end
-// the call.
+// the calls.
 func ignores(tid int, sig unix.Signal) bool {
 	bit := uint64(1) << (uint(sig) - 1)
 	switch {

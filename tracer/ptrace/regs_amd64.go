@@ -90,6 +90,16 @@ func (r *regs) setInjected(ip uint64, nr int, args *[6]uint64) {
 
 func (r *regs) ip() uint64 { return r.Rip }
 
-func epollWaits(nr int) bool {
-	return nr == unix.SYS_EPOLL_WAIT || nr == unix.SYS_EPOLL_PWAIT || nr == unix.SYS_EPOLL_PWAIT2
+// answersEINTR are the calls that may answer EINTR without asking whether a
+// handler runs: epoll_wait (fs/eventpoll.c, ep_poll), those of sockets under a
+// time limit (sock_intr_errno), semaphores (ipc/sem.c), and sigtimedwait.
+func answersEINTR(nr int) bool {
+	switch nr {
+	case unix.SYS_EPOLL_WAIT, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2,
+		unix.SYS_READ, unix.SYS_READV, unix.SYS_RECVFROM, unix.SYS_RECVMSG,
+		unix.SYS_WRITE, unix.SYS_WRITEV, unix.SYS_SENDTO, unix.SYS_SENDMSG,
+		unix.SYS_SEMOP, unix.SYS_SEMTIMEDOP, unix.SYS_RT_SIGTIMEDWAIT:
+		return true
+	}
+	return false
 }

@@ -104,6 +104,6 @@ func (r *regs) setInjected(ip uint64, nr int, args *[6]uint64) {
 
 func (r *regs) ip() uint64 { return r.Pc }
 
-// epollWaits: at a signal-delivery-stop the call's first argument is lost here
-// (x0 has its result), so that it can't be begun anew.
-func epollWaits(int) bool { return false }
+// answersEINTR: at a signal-delivery-stop the call's first argument is lost
+// here (x0 has its result), so that none can be begun anew.
+func answersEINTR(int) bool { return false }

@@ -63,7 +63,7 @@ type task struct {
 	install   installRun
 	scratch   scratch
 	timed     timedWait
-	epoll     epollWait
+	ignored   undisturbed
 	masked    bool   // all signals are blocked, see chain
 	keepMask  uint64 // the program's mask meanwhile
 	listening bool   // in a group-stop

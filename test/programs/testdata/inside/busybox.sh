@@ -9,9 +9,8 @@ busybox wget -q -O - "http://127.0.0.1:$p1/page.html"
 busybox wget -q -O - "http://127.0.0.1:$p1/large" | sum
 sum <root/large
 busybox wget -q -O - "http://127.0.0.1:$p1/none" 2>&1 || echo "none: $?"
-serve nc busybox nc -l -p "$p2" -e cat
-eventually sh -c 'echo through nc | busybox nc -w 5 127.0.0.1 "$0" >nc.txt; grep through nc.txt' "$p2"
+eventually sh -c 'busybox nc -l -p "$0" -e cat & echo through nc | busybox nc -w 20 127.0.0.1 "$0" >nc.txt; grep through nc.txt' "$p2"
 cat nc.txt
-busybox nslookup "$far" | grep '^Name:' | sort -u
-( echo from telnet; sleep 0.3 ) | busybox telnet 127.0.0.1 "$p3" 2>&1 || :
+busybox nslookup "$far" | grep '^Name:' | sort -u | sed "s/$far/its name/"
+busybox telnet 127.0.0.1 "$p3" 2>&1 </dev/null || :
 busybox ifconfig lo | grep -c 'inet addr:127.0.0.1'

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 1500, CHILDREN = 2, ROUNDS = 3, SIZE = 3000, EVENTS = 256 };
+enum { CONNECTIONS = 1000, CHILDREN = 2, ROUNDS = 1, SIZE = 3000, EVENTS = 256 };
 
 static void fail(const char *what)
 {

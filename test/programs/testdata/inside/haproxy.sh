@@ -11,6 +11,7 @@ defaults
 	timeout connect 10s
 	timeout client 60s
 	timeout server 60s
+	timeout check 20s
 frontend http
 	mode http
 	bind 127.0.0.1:$p1 defer-accept
@@ -19,8 +20,8 @@ frontend http
 backend pages
 	mode http
 	option httpchk GET /page.html
-	server one 127.0.0.1:$p3 check inter 200ms
-	server gone 127.0.0.1:$p4 check inter 200ms
+	server one 127.0.0.1:$p3 check inter 500ms fall 1000
+	server gone 127.0.0.1:$p4 check inter 500ms
 listen relay
 	mode tcp
 	option splice-auto
@@ -28,6 +29,7 @@ listen relay
 	server one 127.0.0.1:$p3
 X
 serve python /usr/bin/python3 -m http.server --bind 127.0.0.1 --directory root "$p3"
+eventually listening "$p3"
 serve haproxy haproxy -W -db -f haproxy.cfg
 state() { echo 'show stat' | nc -N -U admin | cut -d , -f 1,2,18 | grep -x "$1"; }
 eventually state pages,one,UP

@@ -34,6 +34,24 @@ eventually() {
 	return 1
 }
 
+# converse INPUT OUTPUT COMMAND...: one line to a client that ends at the end of
+# its input, which comes when OUTPUT has been seen.
+converse() {
+	input=$1 output=$2
+	shift 2
+	mkfifo keys
+	"$@" <keys >shown.log 2>&1 &
+	client=$!
+	exec 9>keys
+	echo "$input" >&9
+	eventually grep "$output" shown.log
+	exec 9>&-
+	# Some clients tell of the server's end by their exit status.
+	wait $client || :
+	tr -d '\r' <shown.log
+	rm keys
+}
+
 # listening PORT: something accepts on 127.0.0.1.
 listening() { /usr/bin/python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])))' "$1"; }
 

@@ -22,5 +22,6 @@ print(sum(f.readline().startswith(b"VALUE") + len(f.readline()) * 0 for i in ran
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 u.settimeout(20)
 u.sendto(b"\0\7\0\0\0\1\0\0get key\r\n", ("127.0.0.1", port))
-print(u.recvfrom(1500))
+answer, source = u.recvfrom(1500)
+print(answer, source[0])
 X

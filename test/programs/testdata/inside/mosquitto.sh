@@ -1,4 +1,4 @@
-# mosquitto, its subscriber and its publisher; a retained message, and a will.
+# mosquitto, its subscriber and its publisher; a retained message, and a large one.
 . "${0%/*}/lib.sh"
 printf 'listener %s\nallow_anonymous true\npersistence false\nlog_dest stderr\nuser %s\n' "$p1" "$(id -un)" >mosquitto.conf
 serve mosquitto /usr/sbin/mosquitto -c mosquitto.conf

@@ -60,6 +60,6 @@ ab -q -k -n 2000 -c 20 "$url/small" >ab.txt
 grep -E 'Complete requests|Failed requests|Non-2xx|Keep-Alive requests' ab.txt | tr -s ' '
 ab -q -n 500 -c 20 "$url/small" >ab.txt
 grep -E 'Complete requests|Failed requests|Non-2xx' ab.txt | tr -s ' '
-wrk -t 2 -c 30 -d 1s "$url/small" >wrk.txt
+wrk --timeout 60s -t 2 -c 30 -d 1s "$url/small" >wrk.txt
 grep -q 'Requests/sec: *[1-9]' wrk.txt && echo load
 grep -E 'Socket errors|Non-2xx' wrk.txt || :

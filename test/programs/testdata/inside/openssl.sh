@@ -8,7 +8,7 @@ eventually listening "$p1"
 printf 'GET / HTTP/1.0\r\n\r\n' | client -connect "127.0.0.1:$p1" -cert cert.pem -key key.pem -quiet 2>/dev/null | tr -d '\r' | head -n 1
 client -connect "127.0.0.1:$p1" -tls1_2 </dev/null >none.txt 2>&1 || echo 'refused without a certificate'
 client -connect "127.0.0.1:$p1" -tls1_2 -cert cert.pem -key key.pem -reconnect </dev/null 2>/dev/null | grep -c '^Reused'
-( echo straight; sleep 1 ) | client -connect "[::1]:$p2" -quiet -no_ign_eof 2>/dev/null
+converse straight thgiarts client -connect "[::1]:$p2" -quiet -no_ign_eof | grep thg
 
 # A line each way in datagrams: server and client speak what they read.
 mkfifo server-says client-says

@@ -1,7 +1,7 @@
 # A PostgreSQL server and its clients: over TCP and its AF_UNIX socket, a
 # notification, a copy, pgbench, and a request to cancel.
 . "${0%/*}/lib.sh"
-PATH=$PATH:$(echo /usr/lib/postgresql/*/bin)
+for bin in /usr/lib/postgresql/*/bin; do PATH=$bin:$PATH; done
 # The server refuses to run as root.
 as=
 if [ "$(id -u)" = 0 ]; then

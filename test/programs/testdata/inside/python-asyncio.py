@@ -2,12 +2,11 @@
 asyncio, servers and clients on one loop."""
 import asyncio
 import os
-import socket
 import ssl
 import subprocess
 import sys
 
-folder, port, other = sys.argv[1], int(sys.argv[3]), int(sys.argv[4])
+folder, far, port, other = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 os.chdir(folder)
 CLIENTS = 200
 SIZE = 50_000
@@ -17,7 +16,8 @@ async def echo(reader, writer):
     while data := await reader.read(65536):
         writer.write(data)
         await writer.drain()
-    writer.write_eof() if writer.can_write_eof() else None
+    if writer.can_write_eof():
+        writer.write_eof()
     writer.close()
 
 
@@ -122,7 +122,7 @@ async def main():
     await tls()
     await datagrams()
     await sendfile()
-    print("localhost", (await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM))[0][4])
+    print("resolved", len(await asyncio.get_running_loop().getaddrinfo(far, 80)) > 0)
 
 
 asyncio.run(main())

@@ -17,7 +17,7 @@ ok = 50.times.map do |n|
   end
 end
 puts "streams #{ok.count(&:value)}"
-threads.each(&:kill)
+threads.each(&:kill).each(&:join)
 server.close
 begin
   TCPSocket.open('127.0.0.1', port)
