@@ -25,10 +25,10 @@ type queuedError struct {
 
 func queuedNow(q stack.QueuedError) queuedError { return queuedError{q, time.Now()} }
 
-// An entry of the error queue shows as POLLERR when the task sleeps, not while it
-// runs: the surrogate's error would fail the next native send(2), which Linux
-// lets pass on raw sockets, and tools that read the queue (traceroute, mtr) send
-// in bursts and then poll.
+// An entry of a UDP socket's error queue shows as POLLERR at once. One of a raw or
+// ICMP echo socket does when the task sleeps, not while it runs: the surrogate's
+// error would fail the next native send(2), which Linux lets pass on these, and
+// tools that read the queue (traceroute, mtr) send in bursts and then poll.
 const (
 	// errorQuiet is when the task is first looked at: soon, since traceroute waits
 	// only three round trips for the other probes of a hop.
@@ -56,9 +56,15 @@ func (d *datagram) raiseLocked() {
 }
 
 // raiseSoonLocked shows the error queue on the surrogate when the task has been
-// quiet for a moment.
+// quiet for a moment, or now.
 func (d *datagram) raiseSoonLocked() {
 	if d.closed || len(d.errors) == 0 {
+		return
+	}
+	if _, isUDP := d.tr.(*udp); isUDP {
+		if !d.raised {
+			d.raiseLocked()
+		}
 		return
 	}
 	if d.raiser != nil {

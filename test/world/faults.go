@@ -30,6 +30,22 @@ func (w *World) Reject(a netip.Addr, on bool) error {
 	return w.route("unreachable", a, on)
 }
 
+// Prohibit makes the router answer "administratively prohibited", or again
+// forward, what goes to a.
+func (w *World) Prohibit(a netip.Addr, on bool) error {
+	return w.route("prohibit", a, on)
+}
+
+// NarrowPath sets the MTU of the link behind the router, in bytes: larger packets
+// of near's meet it on their way.
+func (w *World) NarrowPath(mtu int) error {
+	err := w.Router.Run("ip", "link", "set", "to-far", "mtu", fmt.Sprint(mtu))
+	if err != nil {
+		return err
+	}
+	return w.Far.Run("ip", "link", "set", "eth0", "mtu", fmt.Sprint(mtu))
+}
+
 func (w *World) route(kind string, a netip.Addr, on bool) error {
 	verb := "del"
 	if on {

@@ -9,7 +9,7 @@
 //	       connect(2) fails with goes back as RST or ICMP, or as silence for a
 //	       time-out, so that the program's own SYN timer gives ETIMEDOUT.
 //	UDP    one connected host socket for each source and destination, until it
-//	       is idle; ECONNREFUSED goes back as ICMP port unreachable.
+//	       is idle.
 //	ICMP   echo requests go out through package icmp as real echo requests, and
 //	       what comes back is handed in with its real source and TTL. Nothing
 //	       is answered in another's name.
@@ -19,12 +19,19 @@
 // Listeners on any address, opened through [NAT.Stack], come before all of
 // this: that is how the DNS forwarder answers for nameservers.
 //
+// The gateway is no hop. TTL, TOS and DF (stack.Way) of a SYN or a datagram are
+// set on the host's socket, those of an echo request handed to package icmp; a
+// datagram comes in with TTL and TOS as the host got it. What the network says of
+// a packet is in the error queue of its socket (IP_RECVERR) and goes in as an ICMP
+// error from the same offender, quoting the packet of the sandbox: of a UDP flow
+// the latest are remembered for that. What the host would not send at all is an
+// error of the gateway's own (ownFailure).
+//
 // # Limits
 //
 // Each UDP flow is one socket towards one peer, so answers from another port
-// than asked (TFTP) are not let in. TTL, TOS and DF of TCP and UDP stay on
-// the link, DF of echo requests too: netstack sets it where Linux would still
-// fragment locally.
+// than asked (TFTP) are not let in. A TCP connection keeps what its SYN asked of
+// the way.
 //
 // # Who owns what
 //
@@ -34,7 +41,7 @@
 // and must outlive Close's return only as far as it may still call the
 // receiver, which then does nothing.
 //
-// Locks: udpTable.mu and echoTable.mu are leaves.
+// Locks: udpTable.mu, echoTable.mu, outbox.mu and sentHeads.mu are leaves.
 package nat
 
 import (
