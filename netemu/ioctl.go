@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netbox/netemu/ifreq"
+	"netbox/netemu/rtnl"
 	"netbox/trap"
 )
 
@@ -22,7 +23,13 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 	if s != nil {
 		on = ifreq.Socket{Family: s.id().family, Type: s.id().typ}
 	}
-	errno := ifreq.Handle(e.stack, on, uint32(c.Args[1]), c.Pointer(2), t)
+	set := func() *rtnl.Host {
+		if !e.mayConfigure(t.TID()) {
+			return nil
+		}
+		return e.netlink.Host()
+	}
+	errno := ifreq.Handle(e.stack, set, on, uint32(c.Args[1]), c.Pointer(2), t)
 	if errno == unix.ENOTTY {
 		e.ledger.count(t, "ioctl", uint32(c.Args[1]))
 	}

@@ -15,6 +15,7 @@ import (
 
 	"netbox/abi"
 	"netbox/netemu/netlink/netnstest"
+	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 )
 
@@ -32,6 +33,9 @@ func sandbox() host {
 			Addrs: []stack.Address{{Prefix: p("10.0.2.100/24"), Broadcast: netip.MustParseAddr("10.0.2.255")}, {Prefix: p("fd00:2::64/64")}}},
 	}
 }
+
+// nobody may change anything.
+func nobody() *rtnl.Host { return nil }
 
 // memory is a program's memory: the argument at argumentAt, a buffer at
 // bufferAt, nothing elsewhere.
@@ -87,7 +91,7 @@ func (q question) answer() string {
 	argument := make([]byte, argumentSize)
 	copy(argument, q.argument)
 	m := &memory{argument: argument, buffer: bytes.Repeat([]byte{0x55}, 4096)}
-	errno := Handle(sandbox(), q.socket, q.request, argumentAt, m)
+	errno := Handle(sandbox(), nobody, q.socket, q.request, argumentAt, m)
 	filled := 0
 	if n := len(q.argument); n >= 16 && binary.NativeEndian.Uint64(q.argument[n-8:]) == bufferAt {
 		filled = min(max(0, int(int32(binary.NativeEndian.Uint32(m.argument)))), len(m.buffer))
