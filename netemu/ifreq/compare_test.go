@@ -28,9 +28,9 @@ func sandbox() host {
 	p := netip.MustParsePrefix
 	return host{
 		{Index: 1, Name: "lo", Loopback: true, Up: true, Flags: unix.IFF_LOOPBACK, MTU: 65536, TxQueueLen: 1000,
-			Addrs: []stack.Address{{Prefix: p("127.0.0.1/8")}, {Prefix: p("::1/128")}}},
+			Addrs: []stack.Address{{Prefix: p("127.0.0.1/8"), Label: "lo"}, {Prefix: p("::1/128")}}},
 		{Index: 2, Name: "eth0", Up: true, Flags: unix.IFF_BROADCAST | unix.IFF_MULTICAST, MTU: 65520, TxQueueLen: 1000, HardwareAddr: [6]byte{2, 0, 0x0a, 0, 2, 0x64},
-			Addrs: []stack.Address{{Prefix: p("10.0.2.100/24"), Broadcast: netip.MustParseAddr("10.0.2.255")}, {Prefix: p("fd00:2::64/64")}}},
+			Addrs: []stack.Address{{Prefix: p("10.0.2.100/24"), Label: "eth0", Broadcast: netip.MustParseAddr("10.0.2.255")}, {Prefix: p("fd00:2::64/64")}}},
 	}
 }
 

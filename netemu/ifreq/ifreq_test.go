@@ -29,7 +29,7 @@ func ask(source Source, request uint32, name string, addr string) (abi.Ifreq, un
 // one that the program names; all are listed.
 func TestSeveralAddresses(t *testing.T) {
 	h := sandbox()
-	h[1].Addrs = append(h[1].Addrs, stack.Address{Prefix: netip.MustParsePrefix("10.9.0.1/31")})
+	h[1].Addrs = append(h[1].Addrs, stack.Address{Prefix: netip.MustParsePrefix("10.9.0.1/31"), Label: "eth0"})
 	for _, c := range []struct {
 		request     uint32
 		asked, want string
