@@ -20,10 +20,12 @@ const (
 	SizeofGroupSourceReq = 264
 )
 
-// Offsets of the addresses in struct group_req and group_source_req.
+// Offsets in struct group_req, group_source_req and group_filter.
 const (
 	offsetGroupReqGroup  = 8
 	offsetGroupReqSource = 136
+	offsetFilterMode     = 136
+	offsetFilterCount    = 140
 )
 
 // Membership says which group to join or leave (or which source to block) and
@@ -126,4 +128,66 @@ func parseGroupAddress(b []byte) (netip.Addr, unix.Errno) {
 		return netip.Addr{}, unix.EADDRNOTAVAIL
 	}
 	return sa.Addr.Addr(), 0
+}
+
+// Sizes of struct ip_msfilter and struct group_filter (<linux/in.h>) without
+// their sources, and of one source of each, in bytes.
+const (
+	SizeofIPMsfilter  = 16
+	SizeofGroupFilter = 144
+)
+
+// Filter is the whole list of a group's sources: Mode is MCAST_INCLUDE (1) or
+// MCAST_EXCLUDE (0).
+type Filter struct {
+	Membership
+	Mode    uint32
+	Sources []netip.Addr
+}
+
+// ParseIPMsfilter decodes a struct ip_msfilter of most sources at most. EINVAL: b
+// is shorter than it says. ENOBUFS: it has more.
+func ParseIPMsfilter(b []byte, most int) (Filter, unix.Errno) {
+	if len(b) < SizeofIPMsfilter {
+		return Filter{}, unix.EINVAL
+	}
+	ne := binary.NativeEndian
+	f := Filter{Mode: ne.Uint32(b[8:])}
+	f.Group, f.Local = netip.AddrFrom4([4]byte(b)), netip.AddrFrom4([4]byte(b[4:]))
+	sources, n := b[SizeofIPMsfilter:], uint64(ne.Uint32(b[12:]))
+	switch {
+	case n > uint64(most):
+		return Filter{}, unix.ENOBUFS
+	case n*SizeofInAddr > uint64(len(sources)):
+		return Filter{}, unix.EINVAL
+	}
+	for i := range int(n) {
+		f.Sources = append(f.Sources, netip.AddrFrom4([4]byte(sources[SizeofInAddr*i:])))
+	}
+	return f, 0
+}
+
+// ParseGroupFilter decodes a struct group_filter of most sources at most. EINVAL:
+// b is shorter than it says. ENOBUFS: it has more. EADDRNOTAVAIL: an address is
+// of no internet family.
+func ParseGroupFilter(b []byte, most int) (Filter, unix.Errno) {
+	if len(b) < SizeofGroupFilter {
+		return Filter{}, unix.EINVAL
+	}
+	m, errno := ParseGroupReq(b)
+	ne := binary.NativeEndian
+	f := Filter{Membership: m, Mode: ne.Uint32(b[offsetFilterMode:])}
+	sources, n := b[SizeofGroupFilter:], uint64(ne.Uint32(b[offsetFilterCount:]))
+	switch {
+	case n > uint64(most):
+		return Filter{}, unix.ENOBUFS
+	case n*SizeofSockaddrStorage > uint64(len(sources)):
+		return Filter{}, unix.EINVAL
+	}
+	for i := 0; i < int(n) && errno == 0; i++ {
+		var source netip.Addr
+		source, errno = parseGroupAddress(sources[i*SizeofSockaddrStorage:][:SizeofSockaddrStorage])
+		f.Sources = append(f.Sources, source)
+	}
+	return f, errno
 }

@@ -90,7 +90,7 @@ func rowOf(id *identity, ep *stack.Endpoint) netlink.Socket {
 	r.TOS = uint8(number(stack.TOS))
 	if id.family == unix.AF_INET6 {
 		r.TrafficClass, r.V6Only = uint8(number(stack.TClass)), on(stack.V6Only)
-	} else {
+	} else if on(stack.MulticastAll4) {
 		r.Options |= netlink.OptionMulticastAll
 	}
 	for option, bit := range map[stack.BoolOption]uint16{

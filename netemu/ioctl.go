@@ -5,6 +5,7 @@ import (
 
 	"netbox/abi"
 	"netbox/netemu/ifreq"
+	"netbox/netemu/rtnl"
 	"netbox/trap"
 )
 
@@ -23,7 +24,13 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 	if s != nil {
 		on = ifreq.Socket{Family: s.id().family, Type: s.id().typ}
 	}
-	errno := ifreq.Handle(e.stack, on, uint32(c.Args[1]), c.Pointer(2), t)
+	set := func() *rtnl.Host {
+		if !e.mayConfigure(t.TID()) {
+			return nil
+		}
+		return e.netlink.Host()
+	}
+	errno := ifreq.Handle(e.stack, set, on, uint32(c.Args[1]), c.Pointer(2), t)
 	if errno == unix.ENOTTY || errno == unix.EPERM || errno == unix.EOPNOTSUPP {
 		if errno := t.ReadMemory(c.Pointer(2), make([]byte, abi.SizeofIfreq)); errno != 0 {
 			return trap.Fail(errno) // sock_do_ioctl copies a request of any number in

@@ -11,7 +11,7 @@ import (
 )
 
 // ipOptions are the rows of level SOL_IP, see ip(7).
-var ipOptions = map[int32]option{
+var ipOptions = sourceRows(stack.MaxSources4, map[int32]option{
 	unix.IP_TTL:          atLeast(1, number("IP_TTL", stack.TTL, -1, 255)),
 	unix.IP_TOS:          {name: "IP_TOS", setInt: setTOS, getInt: func(s socket) (int32, unix.Errno) { return getNumber(s, stack.TOS) }},
 	unix.IP_MTU:          {name: "IP_MTU", getInt: getMTU},
@@ -24,14 +24,17 @@ var ipOptions = map[int32]option{
 	unix.IP_RECVTOS: want("IP_RECVTOS", func(w *wanted) *bool { return &w.tos }, stack.ReceiveTOS),
 	unix.IP_RECVERR: receiveErrors("IP_RECVERR", stack.RecvErr4),
 
-	unix.IP_MULTICAST_TTL:   atLeast(1, only(notOnStreams(unix.EINVAL), option{name: "IP_MULTICAST_TTL", setInt: setMulticastTTL, getInt: recall("IP_MULTICAST_TTL", 1), partial: "on IPv6 sockets only told back"})),
-	unix.IP_MULTICAST_LOOP:  atLeast(1, option{name: "IP_MULTICAST_LOOP", setInt: setMulticastLoop, getInt: recall("IP_MULTICAST_LOOP", 1), partial: "on IPv6 sockets only told back"}),
-	unix.IP_MULTICAST_IF:    only(notOnStreams(unix.EINVAL), option{name: "IP_MULTICAST_IF", set: setMulticastInterface, get: getMulticastInterface, size: abi.SizeofIPMreqn, partial: "on IPv6 sockets only told back"}),
-	unix.IP_MULTICAST_ALL:   atLeast(1, remembered("IP_MULTICAST_ALL", "groups are told apart by membership", 1, 0, 1)),
-	unix.IP_ADD_MEMBERSHIP:  only(notOnStreams(unix.EPROTO), membership("IP_ADD_MEMBERSHIP", abi.SizeofIPMreq, abi.ParseIPMreq, join)),
-	unix.IP_DROP_MEMBERSHIP: only(notOnStreams(unix.EPROTO), membership("IP_DROP_MEMBERSHIP", abi.SizeofIPMreq, abi.ParseIPMreq, leave4)),
-	unix.MCAST_JOIN_GROUP:   membership("MCAST_JOIN_GROUP", abi.SizeofGroupReq, abi.ParseGroupReq, join),
-	unix.MCAST_LEAVE_GROUP:  membership("MCAST_LEAVE_GROUP", abi.SizeofGroupReq, abi.ParseGroupReq, leave),
+	unix.IP_MULTICAST_TTL:          atLeast(1, only(notOnStreams(unix.EINVAL), option{name: "IP_MULTICAST_TTL", setInt: setMulticastTTL, getInt: recall("IP_MULTICAST_TTL", 1), partial: "on IPv6 sockets only told back"})),
+	unix.IP_MULTICAST_LOOP:         atLeast(1, option{name: "IP_MULTICAST_LOOP", setInt: setMulticastLoop, getInt: recall("IP_MULTICAST_LOOP", 1), partial: "on IPv6 sockets only told back"}),
+	unix.IP_MULTICAST_IF:           only(notOnStreams(unix.EINVAL), option{name: "IP_MULTICAST_IF", set: setMulticastInterface, get: getMulticastInterface, size: abi.SizeofIPMreqn, partial: "on IPv6 sockets only told back"}),
+	unix.IP_MULTICAST_ALL:          atLeast(1, zeroOrOne(flag("IP_MULTICAST_ALL", stack.MulticastAll4))),
+	unix.IP_ADD_MEMBERSHIP:         only(notOnStreams(unix.EPROTO), membership("IP_ADD_MEMBERSHIP", abi.SizeofIPMreq, abi.ParseIPMreq, join)),
+	unix.IP_DROP_MEMBERSHIP:        only(notOnStreams(unix.EPROTO), membership("IP_DROP_MEMBERSHIP", abi.SizeofIPMreq, abi.ParseIPMreq, leave4)),
+	unix.IP_ADD_SOURCE_MEMBERSHIP:  membership("IP_ADD_SOURCE_MEMBERSHIP", abi.SizeofIPMreqSource, abi.ParseIPMreqSource, joinSource),
+	unix.IP_DROP_SOURCE_MEMBERSHIP: membership("IP_DROP_SOURCE_MEMBERSHIP", abi.SizeofIPMreqSource, abi.ParseIPMreqSource, changeSource(stack.FilterInclude, false)),
+	unix.IP_BLOCK_SOURCE:           membership("IP_BLOCK_SOURCE", abi.SizeofIPMreqSource, abi.ParseIPMreqSource, changeSource(stack.FilterExclude, true)),
+	unix.IP_UNBLOCK_SOURCE:         membership("IP_UNBLOCK_SOURCE", abi.SizeofIPMreqSource, abi.ParseIPMreqSource, changeSource(stack.FilterExclude, false)),
+	unix.IP_MSFILTER:               {name: "IP_MSFILTER", least: abi.SizeofIPMsfilter, set: setFilter(stack.MaxSources4, abi.ParseIPMsfilter), partial: "cannot be read"},
 
 	unix.IP_OPTIONS:              {name: "IP_OPTIONS", set: setIPOptions, get: getIPOptions, size: maxIPOptions + 1, partial: "only padding can be set"},
 	unix.IP_PKTOPTIONS:           {name: "IP_PKTOPTIONS", get: getPacketOptions, partial: "none are kept"},
@@ -44,7 +47,7 @@ var ipOptions = map[int32]option{
 	// A floor under the time to live keeps strangers out: it must not be taken
 	// for kept. As from a kernel before 2.6.34.
 	unix.IP_MINTTL: off("IP_MINTTL", "cannot be switched on", unix.ENOPROTOOPT),
-}
+})
 
 // protocolNumber is IP_PROTOCOL: a raw socket's protocol. Linux tells other
 // sockets their port, which it keeps in the same place.

@@ -8,7 +8,7 @@ import (
 )
 
 // ipv6Options are the rows of level SOL_IPV6, see ipv6(7).
-var ipv6Options = map[int32]option{
+var ipv6Options = sourceRows(stack.MaxSources6, map[int32]option{
 	unix.IPV6_V6ONLY:       only(notOnRaw, flag("IPV6_V6ONLY", stack.V6Only)),
 	unix.IPV6_UNICAST_HOPS: number("IPV6_UNICAST_HOPS", stack.HopLimit, -1, 255),
 	unix.IPV6_TCLASS:       {name: "IPV6_TCLASS", setInt: setTrafficClass, getInt: func(s socket) (int32, unix.Errno) { return getNumber(s, stack.TClass) }},
@@ -28,11 +28,9 @@ var ipv6Options = map[int32]option{
 	unix.IPV6_MULTICAST_HOPS:  only(notOnStreams(unix.ENOPROTOOPT), number("IPV6_MULTICAST_HOPS", stack.MulticastTTL, -1, 255)),
 	unix.IPV6_MULTICAST_LOOP:  {name: "IPV6_MULTICAST_LOOP", setInt: setMulticastLoop6, getInt: flag("", stack.MulticastLoop).getInt},
 	unix.IPV6_MULTICAST_IF:    {name: "IPV6_MULTICAST_IF", deny: notOnStreams(unix.ENOPROTOOPT), setInt: setMulticastInterface6, getInt: recall("IPV6_MULTICAST_IF", 0)},
-	unix.IPV6_MULTICAST_ALL:   rememberedFlag("IPV6_MULTICAST_ALL", "groups are told apart by membership", 1),
+	unix.IPV6_MULTICAST_ALL:   flag("IPV6_MULTICAST_ALL", stack.MulticastAll6),
 	unix.IPV6_ADD_MEMBERSHIP:  membership("IPV6_ADD_MEMBERSHIP", abi.SizeofIPv6Mreq, abi.ParseIPv6Mreq, join),
 	unix.IPV6_DROP_MEMBERSHIP: membership("IPV6_DROP_MEMBERSHIP", abi.SizeofIPv6Mreq, abi.ParseIPv6Mreq, leave),
-	unix.MCAST_JOIN_GROUP:     membership("MCAST_JOIN_GROUP", abi.SizeofGroupReq, abi.ParseGroupReq, join),
-	unix.MCAST_LEAVE_GROUP:    membership("MCAST_LEAVE_GROUP", abi.SizeofGroupReq, abi.ParseGroupReq, leave),
 
 	unix.IPV6_PKTINFO:          {name: "IPV6_PKTINFO", least: abi.SizeofIn6Pktinfo, size: abi.SizeofIn6Pktinfo, set: setStickyInfo, partial: "the interface only, for what is received too"},
 	unix.IPV6_RECVPATHMTU:      rememberedFlag("IPV6_RECVPATHMTU", "the path's MTU is the link's", 0),
@@ -50,7 +48,7 @@ var ipv6Options = map[int32]option{
 	unix.IPV6_TRANSPARENT:      off("IPV6_TRANSPARENT", "refused, root too, as without CAP_NET_ADMIN", unix.EPERM),
 	// As IP_MINTTL.
 	unix.IPV6_MINHOPCOUNT: off("IPV6_MINHOPCOUNT", "cannot be switched on", unix.ENOPROTOOPT),
-}
+})
 
 // notOnRaw denies an option to raw sockets, whose protocol number stands where
 // others have the port: they are bound from the start.

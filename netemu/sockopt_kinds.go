@@ -32,6 +32,18 @@ func flag(name string, o stack.BoolOption) option {
 	}
 }
 
+// zeroOrOne is a flag that takes no other values.
+func zeroOrOne(o option) option {
+	set := o.setInt
+	o.setInt = func(s socket, v int32) unix.Errno {
+		if v != 0 && v != 1 {
+			return unix.EINVAL
+		}
+		return set(s, v)
+	}
+	return o
+}
+
 func oneIf(on bool) int32 {
 	if on {
 		return 1

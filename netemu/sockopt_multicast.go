@@ -87,8 +87,8 @@ func setMulticastInterface6(s socket, v int32) unix.Errno {
 	return errno
 }
 
-// membership is an option that joins or leaves a group; its value has at least
-// least bytes.
+// membership is an option that joins or leaves a group, or changes its list of
+// sources; its value has at least least bytes.
 func membership(name string, least int, parse func([]byte) (abi.Membership, unix.Errno), do func(*stack.Endpoint, abi.Membership) unix.Errno) option {
 	return option{name: name, least: least, size: max(least, abi.SizeofIPMreqn), set: func(s socket, value []byte) unix.Errno {
 		m, errno := parse(value)
@@ -99,20 +99,62 @@ func membership(name string, least int, parse func([]byte) (abi.Membership, unix
 	}}
 }
 
-func join(ep *stack.Endpoint, m abi.Membership) unix.Errno {
-	return ep.JoinGroup(m.Group, m.NIC, specified(m.Local))
+func groupOf(m abi.Membership) stack.Membership {
+	return stack.Membership{Addr: m.Group, NIC: m.NIC, Local: specified(m.Local)}
 }
 
+func join(ep *stack.Endpoint, m abi.Membership) unix.Errno { return ep.JoinGroup(groupOf(m)) }
+
+// leave is MCAST_LEAVE_GROUP and IPV6_DROP_MEMBERSHIP.
 func leave(ep *stack.Endpoint, m abi.Membership) unix.Errno {
-	return ep.LeaveGroup(m.Group, m.NIC, specified(m.Local))
+	if !m.Group.IsMulticast() {
+		return unix.EINVAL
+	}
+	return ep.LeaveGroup(groupOf(m))
 }
 
 // leave4 is IP_DROP_MEMBERSHIP, to which any address is one not joined.
-func leave4(ep *stack.Endpoint, m abi.Membership) unix.Errno {
-	if !m.Group.IsMulticast() {
-		return unix.EADDRNOTAVAIL
+func leave4(ep *stack.Endpoint, m abi.Membership) unix.Errno { return ep.LeaveGroup(groupOf(m)) }
+
+func joinSource(ep *stack.Endpoint, m abi.Membership) unix.Errno {
+	return ep.JoinSource(groupOf(m), m.Source)
+}
+
+// changeSource adds a source to a group's list of mode, or takes it off.
+func changeSource(mode stack.FilterMode, add bool) func(*stack.Endpoint, abi.Membership) unix.Errno {
+	return func(ep *stack.Endpoint, m abi.Membership) unix.Errno {
+		return ep.ChangeSource(groupOf(m), m.Source, mode, add)
 	}
-	return leave(ep, m)
+}
+
+// sourceRows adds the MCAST_* options to a level's rows; most bounds the sources
+// of a list.
+func sourceRows(most int, rows map[int32]option) map[int32]option {
+	row := func(name string, do func(*stack.Endpoint, abi.Membership) unix.Errno) option {
+		return membership(name, abi.SizeofGroupSourceReq, abi.ParseGroupSourceReq, do)
+	}
+	rows[unix.MCAST_JOIN_GROUP] = membership("MCAST_JOIN_GROUP", abi.SizeofGroupReq, abi.ParseGroupReq, join)
+	rows[unix.MCAST_LEAVE_GROUP] = membership("MCAST_LEAVE_GROUP", abi.SizeofGroupReq, abi.ParseGroupReq, leave)
+	rows[unix.MCAST_JOIN_SOURCE_GROUP] = row("MCAST_JOIN_SOURCE_GROUP", joinSource)
+	rows[unix.MCAST_LEAVE_SOURCE_GROUP] = row("MCAST_LEAVE_SOURCE_GROUP", changeSource(stack.FilterInclude, false))
+	rows[unix.MCAST_BLOCK_SOURCE] = row("MCAST_BLOCK_SOURCE", changeSource(stack.FilterExclude, true))
+	rows[unix.MCAST_UNBLOCK_SOURCE] = row("MCAST_UNBLOCK_SOURCE", changeSource(stack.FilterExclude, false))
+	rows[unix.MCAST_MSFILTER] = option{name: "MCAST_MSFILTER", least: abi.SizeofGroupFilter, size: abi.SizeofGroupFilter + most*abi.SizeofSockaddrStorage,
+		set: setFilter(most, abi.ParseGroupFilter), partial: "cannot be read"}
+	return rows
+}
+
+// setFilter is IP_MSFILTER and MCAST_MSFILTER.
+func setFilter(most int, parse func([]byte, int) (abi.Filter, unix.Errno)) func(socket, []byte) unix.Errno {
+	return func(s socket, value []byte) unix.Errno {
+		f, errno := parse(value, most)
+		if errno != 0 {
+			return errno
+		}
+		return withEndpoint(s, func(ep *stack.Endpoint) unix.Errno {
+			return ep.SetFilter(groupOf(f.Membership), stack.FilterMode(f.Mode), f.Sources)
+		})
+	}
 }
 
 // interfaceOf is the index of the interface that has an address, 0 if none has.

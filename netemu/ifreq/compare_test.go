@@ -15,6 +15,7 @@ import (
 
 	"netbox/abi"
 	"netbox/netemu/netlink/netnstest"
+	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 )
 
@@ -27,11 +28,14 @@ func sandbox() host {
 	p := netip.MustParsePrefix
 	return host{
 		{Index: 1, Name: "lo", Loopback: true, Up: true, Flags: unix.IFF_LOOPBACK, MTU: 65536, TxQueueLen: 1000,
-			Addrs: []stack.Address{{Prefix: p("127.0.0.1/8")}, {Prefix: p("::1/128")}}},
+			Addrs: []stack.Address{{Prefix: p("127.0.0.1/8"), Label: "lo"}, {Prefix: p("::1/128")}}},
 		{Index: 2, Name: "eth0", Up: true, Flags: unix.IFF_BROADCAST | unix.IFF_MULTICAST, MTU: 65520, TxQueueLen: 1000, HardwareAddr: [6]byte{2, 0, 0x0a, 0, 2, 0x64},
-			Addrs: []stack.Address{{Prefix: p("10.0.2.100/24"), Broadcast: netip.MustParseAddr("10.0.2.255")}, {Prefix: p("fd00:2::64/64")}}},
+			Addrs: []stack.Address{{Prefix: p("10.0.2.100/24"), Label: "eth0", Broadcast: netip.MustParseAddr("10.0.2.255")}, {Prefix: p("fd00:2::64/64")}}},
 	}
 }
+
+// nobody may change anything.
+func nobody() *rtnl.Host { return nil }
 
 // memory is a program's memory: the argument at argumentAt, a buffer at
 // bufferAt, nothing elsewhere.
@@ -87,7 +91,7 @@ func (q question) answer() string {
 	argument := make([]byte, argumentSize)
 	copy(argument, q.argument)
 	m := &memory{argument: argument, buffer: bytes.Repeat([]byte{0x55}, 4096)}
-	errno := Handle(sandbox(), q.socket, q.request, argumentAt, m)
+	errno := Handle(sandbox(), nobody, q.socket, q.request, argumentAt, m)
 	filled := 0
 	if n := len(q.argument); n >= 16 && binary.NativeEndian.Uint64(q.argument[n-8:]) == bufferAt {
 		filled = min(max(0, int(int32(binary.NativeEndian.Uint32(m.argument)))), len(m.buffer))

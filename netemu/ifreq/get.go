@@ -84,15 +84,15 @@ func getNetmask(c *call) unix.Errno {
 }
 
 // address fills in a struct sockaddr_in with what is asked of the interface's
-// address: the one that the program put there, or its first (devinet_ioctl,
-// net/ipv4/devinet.c). EADDRNOTAVAIL: there is none, or an alias is asked for.
+// address that is labelled as the program says: the one that it put there, or
+// the first (devinet_ioctl, net/ipv4/devinet.c). EADDRNOTAVAIL: there is none.
 func (c *call) address(what func(stack.Address) []byte) unix.Errno {
-	if _, alias := splitAlias(c.req.Name()); alias {
-		return unix.EADDRNOTAVAIL
-	}
 	asked, errno := abi.ParseSockaddr(c.req.Data()[:abi.SizeofSockaddrInet4])
 	var found stack.Address
 	for _, p := range addrs4(c.link) {
+		if p.Label != c.req.Name() {
+			continue
+		}
 		exact := errno == 0 && asked.Family == unix.AF_INET && p.Addr() == asked.Addr.Addr()
 		if exact || !found.IsValid() {
 			found = p
@@ -136,7 +136,7 @@ func getConf(c *call) unix.Errno {
 	for _, link := range c.source.Interfaces() {
 		for _, p := range addrs4(link) {
 			var req abi.Ifreq
-			req.SetName(link.Name)
+			req.SetName(p.Label)
 			copy(req.Data(), sockaddr(p.Addr().AsSlice()))
 			all.Write(req[:])
 		}

@@ -1,6 +1,7 @@
 // Package ifreq answers the SIOC* ioctls by which programs ask for the host's
-// interfaces, see netdevice(7). It is a pure function of the request, the
-// interfaces and the program's memory; nothing can be set (EPERM).
+// interfaces and set them, see netdevice(7) and rtnetlink(7). What is asked is
+// a pure function of the request, the interfaces and the program's memory; what
+// is set goes to package rtnl, as netlink's requests do.
 //
 // [Handle] looks the request up in the table (table.go). As in Linux, which
 // requests there are depends on the family of the socket that they come on:
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
+	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 )
 
@@ -63,17 +65,18 @@ func (s Socket) kind() kind {
 	return otherFamily
 }
 
-// Handle answers ioctl(s, request, arg). ENOTTY: Linux does not know the
+// Handle answers ioctl(s, request, arg). Set tells what a request changes, nil
+// if the caller may not: EPERM. ENOTTY: Linux does not know the
 // request on such a socket, or netbox does not at all. Other errors are those
 // of netdevice(7). An AF_UNIX stream knows its urgent mark itself: SIOCATMARK on
 // one is for the kernel.
-func Handle(source Source, s Socket, request uint32, arg uint64, mem Memory) unix.Errno {
+func Handle(source Source, set func() *rtnl.Host, s Socket, request uint32, arg uint64, mem Memory) unix.Errno {
 	if request >= unix.SIOCDEVPRIVATE && request <= lastPrivate {
-		return (&call{source: source, arg: arg, mem: mem}).device(func(*call) unix.Errno { return unix.EOPNOTSUPP })
+		return (&call{source: source, set: set, arg: arg, mem: mem}).device(func(*call) unix.Errno { return unix.EOPNOTSUPP })
 	}
 	for _, row := range table[request] {
 		if row.on&s.kind() != 0 {
-			return row.handle(&call{source: source, arg: arg, mem: mem})
+			return row.handle(&call{source: source, set: set, arg: arg, mem: mem})
 		}
 	}
 	return unix.ENOTTY
@@ -86,6 +89,7 @@ const lastPrivate = unix.SIOCDEVPRIVATE + 15
 // call is one request on its way through a handler.
 type call struct {
 	source Source
+	set    func() *rtnl.Host
 	arg    uint64
 	mem    Memory
 
@@ -112,14 +116,17 @@ func (c *call) edit(change func(*call) unix.Errno) unix.Errno {
 // device is edit for the interface that ifr_name names; ENODEV if there is
 // none.
 func (c *call) device(change func(*call) unix.Errno) unix.Errno {
-	return c.edit(func(c *call) unix.Errno {
-		name, _ := splitAlias(c.req.Name())
-		for _, link := range c.source.Interfaces() {
-			if link.Name == name {
-				c.link = link
-				return change(c)
-			}
+	return c.edit(func(c *call) unix.Errno { return c.named(change) })
+}
+
+// named finds the interface that ifr_name names.
+func (c *call) named(do func(*call) unix.Errno) unix.Errno {
+	name, _ := splitAlias(c.req.Name())
+	for _, link := range c.source.Interfaces() {
+		if link.Name == name {
+			c.link = link
+			return do(c)
 		}
-		return unix.ENODEV
-	})
+	}
+	return unix.ENODEV
 }

@@ -21,7 +21,7 @@ func ask(source Source, request uint32, name string, addr string) (abi.Ifreq, un
 		copy(r.Data(), sockaddr(netip.MustParseAddr(addr).AsSlice()))
 	}
 	m := &memory{argument: bytes.Clone(r[:])}
-	errno := Handle(source, Socket{unix.AF_INET, unix.SOCK_DGRAM}, request, argumentAt, m)
+	errno := Handle(source, nobody, Socket{unix.AF_INET, unix.SOCK_DGRAM}, request, argumentAt, m)
 	return abi.Ifreq(m.argument), errno
 }
 
@@ -29,7 +29,7 @@ func ask(source Source, request uint32, name string, addr string) (abi.Ifreq, un
 // one that the program names; all are listed.
 func TestSeveralAddresses(t *testing.T) {
 	h := sandbox()
-	h[1].Addrs = append(h[1].Addrs, stack.Address{Prefix: netip.MustParsePrefix("10.9.0.1/31")})
+	h[1].Addrs = append(h[1].Addrs, stack.Address{Prefix: netip.MustParsePrefix("10.9.0.1/31"), Label: "eth0"})
 	for _, c := range []struct {
 		request     uint32
 		asked, want string
@@ -48,7 +48,7 @@ func TestSeveralAddresses(t *testing.T) {
 		}
 	}
 	m := &memory{argument: abi.Ifconf{}.Bytes()}
-	if errno := Handle(h, Socket{unix.AF_INET, unix.SOCK_DGRAM}, unix.SIOCGIFCONF, argumentAt, m); errno != 0 || m.argument[0] != 3*abi.SizeofIfreq {
+	if errno := Handle(h, nobody, Socket{unix.AF_INET, unix.SOCK_DGRAM}, unix.SIOCGIFCONF, argumentAt, m); errno != 0 || m.argument[0] != 3*abi.SizeofIfreq {
 		t.Errorf("size of all: %x, %v", m.argument, errno)
 	}
 }
@@ -76,8 +76,8 @@ func TestBadMemory(t *testing.T) {
 	touching := 0
 	for request := range table {
 		for _, s := range sockets {
-			good := Handle(sandbox(), s, request, argumentAt, &memory{argument: append(ifreq("eth0", 2, 0, 0, 0), make([]byte, 100)...)})
-			bad := Handle(sandbox(), s, request, 0, &memory{})
+			good := Handle(sandbox(), nobody, s, request, argumentAt, &memory{argument: append(ifreq("eth0", 2, 0, 0, 0), make([]byte, 100)...)})
+			bad := Handle(sandbox(), nobody, s, request, 0, &memory{})
 			if bad == unix.EFAULT {
 				touching++
 			} else if bad != good {
@@ -104,7 +104,7 @@ func FuzzHandle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, request uint32, socket uint8, argument []byte) {
 		for _, source := range []Source{sandbox(), host{}} {
 			m := &memory{argument: bytes.Clone(argument), buffer: make([]byte, 100)}
-			errno := Handle(source, sockets[int(socket)%len(sockets)], request, argumentAt, m)
+			errno := Handle(source, nobody, sockets[int(socket)%len(sockets)], request, argumentAt, m)
 			if errno == 0 && request == unix.SIOCGIFINDEX {
 				if index := binary.NativeEndian.Uint32(m.argument[abi.OffsetIfreqData:]); index != 1 && index != 2 {
 					t.Errorf("index %d", index)

@@ -1,6 +1,10 @@
 package ifreq
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/netemu/rtnl"
+)
 
 // row is the meaning of a request on some sockets.
 type row struct {
@@ -17,21 +21,32 @@ func fails(errno unix.Errno) func(*call) unix.Errno {
 	return func(*call) unix.Errno { return errno }
 }
 
-// refused are the requests that need CAP_NET_ADMIN, by the sockets that know
-// them.
+// sets are the requests that change something, by the sockets that know them.
+var sets = map[kind]map[uint32]func(*call) unix.Errno{
+	anyKind: {
+		unix.SIOCSIFFLAGS: changeDevice(setFlags), unix.SIOCSIFMTU: changeDevice(setMTU), unix.SIOCSIFNAME: changeDevice(setName),
+		unix.SIOCSIFHWADDR: changeDevice(setHardwareAddr), unix.SIOCSIFTXQLEN: changeDevice(setTxQueueLen),
+	},
+	inet: {
+		unix.SIOCADDRT: change(addRoute), unix.SIOCDELRT: change(deleteRoute), unix.SIOCSIFADDR: withAddress(setAddr),
+		unix.SIOCSIFBRDADDR: withAddress(needsOld(setBroadcast)), unix.SIOCSIFNETMASK: withAddress(needsOld(setNetmask)),
+	},
+	inet6: {
+		unix.SIOCADDRT: change(addRoute6), unix.SIOCDELRT: change(deleteRoute6),
+		unix.SIOCSIFADDR: change(addAddr6), unix.SIOCDIFADDR: change(deleteAddr6),
+	},
+}
+
+// refused are the requests that need CAP_NET_ADMIN and that the sandbox's
+// devices have nothing for, by the sockets that know them.
 var refused = map[kind][]uint32{
 	anyKind: {
-		unix.SIOCSIFFLAGS, unix.SIOCSIFMETRIC, unix.SIOCSIFMTU, unix.SIOCSIFNAME, unix.SIOCSIFHWADDR,
-		unix.SIOCSIFSLAVE, unix.SIOCADDMULTI, unix.SIOCDELMULTI, unix.SIOCSIFHWBROADCAST,
-		unix.SIOCSIFTXQLEN, unix.SIOCSIFMAP, unix.SIOCGMIIPHY, unix.SIOCGMIIREG, unix.SIOCSMIIREG, unix.SIOCGSKNS,
+		unix.SIOCSIFMETRIC, unix.SIOCSIFSLAVE, unix.SIOCADDMULTI, unix.SIOCDELMULTI, unix.SIOCSIFHWBROADCAST,
+		unix.SIOCSIFMAP, unix.SIOCGMIIPHY, unix.SIOCGMIIREG, unix.SIOCSMIIREG, unix.SIOCGSKNS,
 		unix.SIOCBONDENSLAVE, unix.SIOCBONDRELEASE, unix.SIOCBONDSETHWADDR, unix.SIOCBONDCHANGEACTIVE,
 		unix.SIOCBRADDBR, unix.SIOCBRDELBR, unix.SIOCBRADDIF, unix.SIOCBRDELIF, unix.SIOCSHWTSTAMP,
 	},
-	inet | inet6: {unix.SIOCADDRT, unix.SIOCDELRT, unix.SIOCSIFADDR},
-	inet: {
-		unix.SIOCSIFDSTADDR, unix.SIOCSIFBRDADDR, unix.SIOCSIFNETMASK, unix.SIOCDARP, unix.SIOCSARP,
-	},
-	inet6:      {unix.SIOCDIFADDR},
+	inet:       {unix.SIOCSIFDSTADDR, unix.SIOCDARP, unix.SIOCSARP},
 	unixSocket: {siocUnixFile},
 }
 
@@ -88,9 +103,14 @@ func buildTable() map[uint32][]row {
 			t[request] = append(t[request], row{on, func(c *call) unix.Errno { return c.device(read) }})
 		}
 	}
+	for on, requests := range sets {
+		for request, set := range requests {
+			t[request] = append(t[request], row{on, set})
+		}
+	}
 	for on, requests := range refused {
 		for _, request := range requests {
-			t[request] = append(t[request], row{on, fails(unix.EPERM)})
+			t[request] = append(t[request], row{on, changeDevice(func(*call, *rtnl.Host) unix.Errno { return unix.EOPNOTSUPP })})
 		}
 	}
 	return t

@@ -51,8 +51,8 @@ func anyCall(e *Endpoint, r *rand.Rand) {
 		func() { e.Congestion() },
 		func() { e.TCPInfo() },
 		func() { e.TCPState() },
-		func() { e.JoinGroup(netip.MustParseAddr("224.0.0.9"), int32(r.IntN(4)), netip.Addr{}) },
-		func() { e.LeaveGroup(netip.MustParseAddr("ff02::9"), int32(r.IntN(4)), netip.Addr{}) },
+		func() { e.JoinGroup(Membership{Addr: netip.MustParseAddr("224.0.0.9"), NIC: int32(r.IntN(4))}) },
+		func() { e.LeaveGroup(Membership{Addr: netip.MustParseAddr("ff02::9"), NIC: int32(r.IntN(4))}) },
 		func() { e.SetMulticastInterface(int32(r.IntN(4)), a.Addr()) },
 	}
 	calls[r.IntN(len(calls))]()

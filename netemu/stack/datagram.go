@@ -55,12 +55,25 @@ func (e *Endpoint) Receive(p []byte, peek bool) (Datagram, unix.Errno) {
 	if e.kind == kindTCP {
 		return Datagram{}, unix.EOPNOTSUPP
 	}
-	e.mu.Lock()
-	en := e.takePendingLocked()
-	e.mu.Unlock()
-	if en != 0 {
-		return Datagram{}, en
+	for {
+		e.mu.Lock()
+		en := e.takePendingLocked()
+		e.mu.Unlock()
+		if en != 0 {
+			return Datagram{}, en
+		}
+		d, en := e.receive(p, peek)
+		if en != 0 || e.isWanted(d) {
+			return d, en
+		}
+		if peek {
+			e.read(nil, tcpip.ReadOptions{})
+		}
 	}
+}
+
+// receive reads one datagram, wanted or not.
+func (e *Endpoint) receive(p []byte, peek bool) (Datagram, unix.Errno) {
 	res, err := e.read(p, tcpip.ReadOptions{Peek: peek, NeedRemoteAddr: true})
 	switch err.(type) {
 	case nil:

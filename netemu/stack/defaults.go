@@ -96,13 +96,14 @@ func tcpKnobs() []tcpKnob {
 // ipv6Options turn off what a link between two stacks of one process must not
 // wait for: router solicitations, autoconfiguration and duplicate address
 // detection. Addresses are static and usable at once.
-func ipv6Options() ipv6.Options {
+func ipv6Options(isHost bool) ipv6.Options {
 	return ipv6.Options{
 		NDPConfigs: ipv6.NDPConfigurations{
 			MaxRtrSolicitations: 0,
 			HandleRAs:           ipv6.HandlingRAsDisabled,
 		},
 		DADConfigs: stack.DADConfigurations{DupAddrDetectTransmits: 0},
+		MLD:        ipv6.MLDOptions{Enabled: isHost},
 	}
 }
 

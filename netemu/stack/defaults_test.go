@@ -144,8 +144,9 @@ func TestInterfaceCounters(t *testing.T) {
 	_, en := r.Send(echoRequest(true, 1, 1, make([]byte, 100)), &to, nil)
 	ok(t, "send", en)
 	receiveICMP(t, r, 0)
+	// Reports of groups are sent besides.
 	for _, i := range w.host.Interfaces() {
-		if i.Index == Ethernet && (i.Stats.TxPackets != 1 || i.Stats.RxPackets != 1 || i.Stats.TxBytes != 128 || i.Stats.RxBytes != 128) {
+		if i.Index == Ethernet && (i.Stats.TxPackets < 1 || i.Stats.RxPackets != 1 || i.Stats.TxBytes < 128 || i.Stats.RxBytes != 128) {
 			t.Errorf("eth0's counters %+v", i.Stats)
 		}
 	}

@@ -33,11 +33,11 @@ type Endpoint struct {
 	family Family
 	proto  uint8 // IP protocol number
 
-	// groups is held over a change of memberships, of which netstack must hear
-	// none once it has been told to close.
-	groups sync.Mutex
-	closed bool                     // guarded by groups
-	joined []tcpip.MembershipOption // guarded by groups
+	// groups guards the memberships, of which there is none once the socket is
+	// closed.
+	groups  sync.Mutex
+	members []member
+	closed  bool
 
 	// reading is held over a datagram's read: netstack races when one call
 	// peeks at a packet that another one takes.
@@ -108,6 +108,7 @@ func (f Family) netProto() tcpip.NetworkProtocolNumber {
 // what a program wants to see of them is the emulation's business.
 func (s *Stack) newEndpoint(ep tcpip.Endpoint, wq *waiter.Queue, k kind, f Family, proto uint8) *Endpoint {
 	e := &Endpoint{s: s, ep: ep, wq: wq, kind: k, family: f, proto: proto, mtuDisc: unix.IP_PMTUDISC_WANT}
+	e.flags[MulticastAll4], e.flags[MulticastAll6] = true, true
 	if k != kindTCP {
 		ops := ep.SocketOptions()
 		ops.SetReceiveTTL(true)
@@ -268,6 +269,7 @@ func (e *Endpoint) Abort() {
 func (e *Endpoint) forget() {
 	e.groups.Lock()
 	e.closed = true
+	e.leaveAll()
 	e.groups.Unlock()
 	e.stopTimer()
 	e.s.mu.Lock()

@@ -22,9 +22,18 @@ type HostConfig struct {
 	Gateways []netip.Addr   // default routes, at most one a family
 }
 
-// ethernetAddr is eth0's hardware address: locally administered, with the
-// sandbox's IPv4 address 10.0.2.100 in its last bytes. Nothing resolves it.
-var ethernetAddr = [6]byte{0x02, 0x00, 0x0a, 0x00, 0x02, 0x64}
+// hardwareAddr is eth0's hardware address: locally administered, with its IPv4
+// address in the last bytes, so that hosts on one link have different ones.
+// Nothing resolves it.
+func hardwareAddr(addrs []Address) [6]byte {
+	for _, a := range addrs {
+		if a.Addr().Is4() {
+			ip := a.Addr().As4()
+			return [6]byte{0x02, 0x00, ip[0], ip[1], ip[2], ip[3]}
+		}
+	}
+	return [6]byte{0x02}
+}
 
 var errNoAddress = errors.New("no address of eth0 is on the gateway's network")
 
@@ -33,7 +42,6 @@ var errNoAddress = errors.New("no address of eth0 is on the gateway's network")
 //
 // Without a link no route leads elsewhere and connect says ENETUNREACH.
 func NewHost(c HostConfig) (*Stack, error) {
-	// HandleLocal: as on Linux, packets to own addresses never leave.
 	s := newStack(true)
 	s.link = c.Link
 	err := s.setDefaults(hostBuffer)
@@ -143,7 +151,7 @@ func ethernetAddresses(list []netip.Prefix) []Address {
 func withLinkLocal(list []Address) []Address {
 	for _, a := range list {
 		if a.Addr().Is6() {
-			return append(list, permanent(netip.PrefixFrom(LinkLocal(ethernetAddr), 64), unix.RT_SCOPE_LINK, protoKernelLL))
+			return append(list, permanent(netip.PrefixFrom(LinkLocal(hardwareAddr(list)), 64), unix.RT_SCOPE_LINK, protoKernelLL))
 		}
 	}
 	return list
@@ -154,7 +162,8 @@ const ethernetName = "eth0"
 // addLink makes eth0, the only interface on a link.
 func (s *Stack) addLink(ep link.Endpoint, mtu int, addrs []Address) (Interface, error) {
 	s.link = ep
-	ep.SetLinkAddress(tcpip.LinkAddress(ethernetAddr[:]))
+	mac := hardwareAddr(addrs)
+	ep.SetLinkAddress(tcpip.LinkAddress(mac[:]))
 	if mtu != 0 {
 		ep.SetMTU(uint32(mtu))
 	}

@@ -31,6 +31,8 @@ const (
 	ReceiveOrigDst
 	RecvErr4
 	RecvErr6
+	MulticastAll4
+	MulticastAll6
 	HeaderIncluded
 
 	numBool

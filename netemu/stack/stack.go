@@ -60,16 +60,21 @@ type Stats struct {
 	Link              link.Stats
 }
 
-// newStack makes a stack without interfaces.
-func newStack(handleLocal bool) *Stack {
+// newStack makes a stack without interfaces. A host reports its groups with IGMP
+// and MLD; a far side takes everything anyway.
+func newStack(isHost bool) *Stack {
 	silence()
 	s := &Stack{socks: map[tcpip.Endpoint]*Endpoint{}, devices: map[int32]*device{}}
 	s.net = stack.New(stack.Options{
-		NetworkProtocols: []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocolWithOptions(ipv6Options())},
+		NetworkProtocols: []stack.NetworkProtocolFactory{
+			ipv4.NewProtocolWithOptions(ipv4.Options{IGMP: ipv4.IGMPOptions{Enabled: isHost}}),
+			ipv6.NewProtocolWithOptions(ipv6Options(isHost)),
+		},
 		TransportProtocols: []stack.TransportProtocolFactory{
 			tcp.NewProtocolCUBIC, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6,
 		},
-		HandleLocal: handleLocal,
+		// As on Linux, packets to a host's own addresses never leave.
+		HandleLocal: isHost,
 		RawFactory:  raw.EndpointFactory{},
 	})
 	return s

@@ -301,10 +301,10 @@ func TestMulticast(t *testing.T) {
 	group := netip.MustParseAddr("224.0.0.251")
 	r := udpSocket(t, s, Inet4)
 	ok(t, "bind", r.Bind(at("0.0.0.0:5353")))
-	want(t, "not a group", r.JoinGroup(far4, 0, netip.Addr{}), unix.EINVAL)
-	want(t, "no device", r.JoinGroup(group, 7, netip.Addr{}), unix.ENODEV)
-	ok(t, "join", r.JoinGroup(group, Loopback, netip.Addr{}))
-	want(t, "join again", r.JoinGroup(group, Loopback, netip.Addr{}), unix.EADDRINUSE)
+	want(t, "not a group", r.JoinGroup(Membership{Addr: far4, NIC: 0}), unix.EINVAL)
+	want(t, "no device", r.JoinGroup(Membership{Addr: group, NIC: 7}), unix.ENODEV)
+	ok(t, "join", r.JoinGroup(Membership{Addr: group, NIC: Loopback}))
+	want(t, "join again", r.JoinGroup(Membership{Addr: group, NIC: Loopback}), unix.EADDRINUSE)
 	snd := udpSocket(t, s, Inet4)
 	ok(t, "multicast if", snd.SetMulticastInterface(Loopback, netip.Addr{}))
 	to := ap(group, 5353)
@@ -314,6 +314,6 @@ func TestMulticast(t *testing.T) {
 	if string(got) != "mdns" || d.TTL != 1 || d.PktInfo.Dst != group || d.PktInfo.Local.String() != "127.0.0.1" {
 		t.Errorf("%q %+v %+v", got, d, d.PktInfo)
 	}
-	ok(t, "leave", r.LeaveGroup(group, Loopback, netip.Addr{}))
-	want(t, "leave again", r.LeaveGroup(group, Loopback, netip.Addr{}), unix.EADDRNOTAVAIL)
+	ok(t, "leave", r.LeaveGroup(Membership{Addr: group, NIC: Loopback}))
+	want(t, "leave again", r.LeaveGroup(Membership{Addr: group, NIC: Loopback}), unix.EADDRNOTAVAIL)
 }
