@@ -246,6 +246,10 @@ static void back_pressure(const char *name)
 	struct pair p = tcp_pair(AF_INET);
 	struct flow up = { p.client, 3, 0 }, up_end = { p.server, 3, 0 };
 	size_t before = 0;
+	// Buffers that grow by themselves may come to hold everything.
+	int size = 256 << 10;
+	OK(setsockopt(p.client, SOL_SOCKET, SO_SNDBUF, &size, sizeof size));
+	OK(setsockopt(p.server, SOL_SOCKET, SO_RCVBUF, &size, sizeof size));
 	pthread_t writer = start(send_flow, &up);
 	for (int stable = 0; stable < 5; sleep_ms(40)) {
 		size_t sent = up.sent;
