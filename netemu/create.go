@@ -61,7 +61,7 @@ func (e *Emulator) socketInet(t trap.Task, id identity, flags int) trap.Verdict 
 	}
 	switch {
 	case id.typ == unix.SOCK_STREAM:
-		return e.newStream(id, family, flags)
+		return e.newStream(id, flags)
 	case id.protocol == unix.IPPROTO_UDP && id.typ == unix.SOCK_DGRAM:
 		ep, errno := e.stack.NewUDP(family)
 		return e.newDatagram(id, flags, newUDP(id, ep), errno)

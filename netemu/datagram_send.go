@@ -67,6 +67,9 @@ func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
 		return 0, errno
 	}
 	to, errno := d.destination(o.name)
+	if errno == 0 && to != nil && to.Addr.Addr().Unmap().Is4() {
+		errno = checkIPv4(o) // udpv6_sendmsg goes on with udp_sendmsg
+	}
 	if errno == 0 {
 		errno = d.checkDestination(to)
 	}
@@ -112,8 +115,19 @@ type autobinder interface{ autobind() unix.Errno }
 func (d *datagram) checkSize(o outgoing) unix.Errno {
 	ipv6 := d.idn.family == unix.AF_INET6
 	switch {
+	case d.idn.family == unix.AF_INET:
+		return checkIPv4(o)
 	case ipv6 && d.idn.protocol == unix.IPPROTO_UDP:
-	case d.idn.family == unix.AF_INET && o.length() > math.MaxUint16:
+	case o.flags&unix.MSG_OOB != 0:
+		return unix.EOPNOTSUPP
+	}
+	return 0
+}
+
+// checkIPv4 is how udp_sendmsg, ping_v4_sendmsg and raw_sendmsg begin.
+func checkIPv4(o outgoing) unix.Errno {
+	switch {
+	case o.length() > math.MaxUint16:
 		return unix.EMSGSIZE
 	case o.flags&unix.MSG_OOB != 0:
 		return unix.EOPNOTSUPP

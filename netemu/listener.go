@@ -71,7 +71,7 @@ func (s *stream) listenLocked(file int, backlog int32) unix.Errno {
 		s.listener.setLimit(limit, n)
 		return 0
 	}
-	if errno := s.joinLocked(file); errno != 0 {
+	if errno := s.joinLocked(file, false); errno != 0 {
 		s.endLocked(errno, true)
 		return errno
 	}

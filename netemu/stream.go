@@ -45,6 +45,8 @@ type stream struct {
 	state streamState
 	// idle says that the surrogate has no S, which connect and listen give it.
 	idle bool
+	// bound is the address that bind(2) was given.
+	bound *stack.Addr
 	// soError is what SO_ERROR will tell, once.
 	soError unix.Errno
 	// reported says that connect(2) has told the outcome of a handshake that it
@@ -71,8 +73,8 @@ func (s *stream) memo() *memo               { return &s.mem }
 func (s *stream) endpoint() *stack.Endpoint { s.mu.Lock(); defer s.mu.Unlock(); return s.ep }
 
 // newStream makes a TCP socket and installs its surrogate.
-func (e *Emulator) newStream(id identity, family stack.Family, flags int) trap.Verdict {
-	ep, errno := e.stack.NewTCP(family)
+func (e *Emulator) newStream(id identity, flags int) trap.Verdict {
+	ep, errno := e.newEndpoint(id.family)
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
@@ -86,6 +88,13 @@ func (e *Emulator) newStream(id identity, family stack.Family, flags int) trap.V
 	s := e.prepareStream(id, ep, sur)
 	s.start(idle)
 	return install(pair.T, flags, s.close)
+}
+
+func (e *Emulator) newEndpoint(family int) (*stack.Endpoint, unix.Errno) {
+	if family == unix.AF_INET6 {
+		return e.stack.NewTCP(stack.Inet6)
+	}
+	return e.stack.NewTCP(stack.Inet4)
 }
 
 func newSurrogate(idle, nonblock bool) (*surrogate.Stream, surrogate.Pair, error) {
@@ -152,7 +161,12 @@ func (s *stream) bind(sa abi.Sockaddr) unix.Errno {
 	if errno := s.e.checkBind(s.idn.family, s.ep, s.state != fresh || errno == 0 && a.Port() != 0, sa); errno != 0 {
 		return errno
 	}
-	return s.ep.Bind(stackAddr(sa))
+	address := stackAddr(sa)
+	errno = s.ep.Bind(address)
+	if errno == 0 {
+		s.bound = &address
+	}
+	return errno
 }
 
 func (s *stream) name() (abi.Sockaddr, unix.Errno) {

@@ -61,12 +61,16 @@ func (s *stream) startLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	if errno != 0 && errno != unix.EINPROGRESS {
 		return trap.Fail(errno)
 	}
-	if errno := s.joinLocked(file); errno != 0 {
+	s.target = sa.Addr
+	s.rememberLocked()
+	if v, ok := s.promptLocked(t, fd, file); ok {
+		return v
+	}
+	if errno := s.joinLocked(file, false); errno != 0 {
 		s.endLocked(errno, true)
 		return trap.Fail(errno)
 	}
-	s.state, s.target = connecting, sa.Addr
-	s.rememberLocked()
+	s.state = connecting
 	s.e.wg.Add(1) // inbound
 	go s.inbound()
 	return s.waitLocked(t, fd, unix.EINPROGRESS)
@@ -132,11 +136,7 @@ func (s *stream) renewLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	family := stack.Inet4
-	if s.idn.family == unix.AF_INET6 {
-		family = stack.Inet6
-	}
-	ep, errno := s.e.stack.NewTCP(family)
+	ep, errno := s.e.newEndpoint(s.idn.family)
 	if errno != 0 {
 		return trap.Fail(errno)
 	}

@@ -34,12 +34,16 @@ func giveBack(file int) {
 }
 
 // joinLocked gives an idle surrogate its S, before the socket leaves the state
-// fresh. file is what borrowLocked gave.
-func (s *stream) joinLocked(file int) unix.Errno {
+// fresh; open says that it is connected already. file is what borrowLocked gave.
+func (s *stream) joinLocked(file int, open bool) unix.Errno {
 	if !s.idle {
 		return 0
 	}
-	err := s.sur.Join(file)
+	join := s.sur.Join
+	if open {
+		join = s.sur.JoinOpen
+	}
+	err := join(file)
 	if err != nil {
 		return surrogateErrno(err)
 	}

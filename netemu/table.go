@@ -28,7 +28,7 @@ var syscalls = map[int]syscallRow{
 	unix.SYS_GETPEERNAME: {"getpeername", (*Emulator).getpeername, ""},
 	unix.SYS_SETSOCKOPT:  {"setsockopt", (*Emulator).setsockopt, "see the option table"},
 	unix.SYS_GETSOCKOPT:  {"getsockopt", (*Emulator).getsockopt, "see the option table"},
-	unix.SYS_SENDTO:      {"sendto", (*Emulator).send, "MSG_OOB and MSG_FASTOPEN: EOPNOTSUPP"},
+	unix.SYS_SENDTO:      {"sendto", (*Emulator).send, "MSG_OOB: in line; MSG_FASTOPEN: EOPNOTSUPP"},
 	unix.SYS_SENDMSG:     {"sendmsg", (*Emulator).send, "as sendto"},
 	unix.SYS_SENDMMSG:    {"sendmmsg", (*Emulator).send, "as sendto"},
 	unix.SYS_RECVFROM:    {"recvfrom", (*Emulator).receive, "MSG_OOB: EINVAL, as without urgent data"},

@@ -15,10 +15,9 @@ var (
 
 // Reasons of gaps that follow from surrogates.
 const (
-	untrapped      = "the call is not trapped, and a surrogate is an AF_UNIX socket"
-	connectingLook = "a TCP surrogate that is not connected looks like one that is connecting"
-	borrowing      = "a TCP surrogate that is not connected looks like one where netbox may call pidfd_getfd(2), which Docker's profile refuses"
-	plainRefusal   = untrapped + ": read, recv and send tell a UDP refusal as ECONNRESET"
+	untrapped    = "the call is not trapped, and a surrogate is an AF_UNIX socket"
+	borrowing    = "a TCP surrogate that is not connected looks like one where netbox may call pidfd_getfd(2), which Docker's profile refuses"
+	plainRefusal = untrapped + ": read, recv and send tell a UDP refusal as ECONNRESET"
 )
 
 // Programs is the table of all cases.
@@ -59,7 +58,7 @@ var Programs = []Program{
 			unconnected_messages`),
 		only(Native, untrapped+": recv and send without an address", every(dynamic, "unconnected_io")),
 		only(Native, untrapped+": recv tells the reset of the surrogate", every(dynamic, "refusal_told_by_recv")),
-		only(Native, connectingLook, every(dynamic, "refused_then_poll")),
+		only(Native|Ptrace, borrowing, every(dynamic, "refused_then_poll copy_after_refused")),
 		needing(Remote, every(dynamic, `in_progress_states shutdown_ends_attempt send_timeout times_out
 			refused_by_remote unreachable unspec_ends_attempt`)),
 		needing(Remote, only(Native, "what is sent before the handshake is kept until after it",

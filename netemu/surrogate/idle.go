@@ -42,7 +42,26 @@ const joinBacklog = 128
 // Join gives an idle surrogate its S, and T the look of one that NewConnecting
 // has made. t is a copy of T. No other method may run meanwhile but HungUp,
 // Unread and the like, which answer for an idle surrogate until Join is done.
-func (s *Stream) Join(t int) error {
+func (s *Stream) Join(t int) error { return s.join(t, fill) }
+
+// JoinOpen is Join with T open at once. T is writable before and after; epoll is
+// given the edge between.
+func (s *Stream) JoinOpen(t int) error {
+	s.opened = true
+	err := s.join(t, leaveGhost)
+	if err != nil {
+		return err
+	}
+	// Setting a send buffer wakes who waits to write (sk_setsockopt); reading
+	// it tells twice what was set.
+	size, err := unix.GetsockoptInt(t, unix.SOL_SOCKET, unix.SO_SNDBUF)
+	if err == nil {
+		err = unix.SetsockoptInt(t, unix.SOL_SOCKET, unix.SO_SNDBUF, size/2)
+	}
+	return os.NewSyscallError("surrogate", err)
+}
+
+func (s *Stream) join(t int, prepare func(t int) (int, error)) error {
 	fd, err := s.meet(t)
 	if err != nil {
 		return fmt.Errorf("joining a surrogate: %w", err)
@@ -50,7 +69,7 @@ func (s *Stream) Join(t int) error {
 	// What the kernel does not grant is not missed but for speed.
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, towardsTask)
 	s.f = os.NewFile(uintptr(fd), "surrogate")
-	if s.ghost, err = fill(t); err == nil {
+	if s.ghost, err = prepare(t); err == nil {
 		s.rc, err = s.f.SyscallConn()
 	}
 	if err != nil {

@@ -65,9 +65,7 @@ func NewConnecting(nonblock bool) (*Stream, Pair, error) { return newStream(nonb
 // NewOpen makes a stream surrogate that is open from the start, as accept(2)
 // returns one. T is blocking.
 func NewOpen() (*Stream, Pair, error) {
-	s, p, err := newStream(false, func(t int) (int, error) {
-		return unix.SendmsgN(t, []byte{0}, nil, nil, unix.MSG_DONTWAIT)
-	})
+	s, p, err := newStream(false, leaveGhost)
 	if err == nil {
 		s.opened = true
 	}
@@ -91,6 +89,11 @@ func newStream(nonblock bool, prepare func(t int) (int, error)) (*Stream, Pair, 
 		return nil, Pair{}, os.NewSyscallError("surrogate", err)
 	}
 	return s, p, nil
+}
+
+// leaveGhost sends the ghost of a surrogate that is open from the start.
+func leaveGhost(t int) (int, error) {
+	return unix.SendmsgN(t, []byte{0}, nil, nil, unix.MSG_DONTWAIT)
 }
 
 // fill sends filler from t until it polls not writable.

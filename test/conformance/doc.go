@@ -12,7 +12,8 @@
 // own. A case that hangs is ended with its process after [caseLimit], and a
 // fresh process goes on with the next one.
 //
-// `go test` runs a fast part of each suite. `make conformance` runs it all,
+// `go test` runs a fast part of each suite, and a case that fails there once
+// more. `make conformance` runs it all,
 // keeps the native verdicts in build/conformance for the next time, and writes
 // docs/conformance.md. Each case that differs must be named in
 // testdata/differences.yaml, together with the row of docs/limits.md that

@@ -36,6 +36,17 @@ func compare(s suite, engine string, cases []string, native, boxed map[string]ve
 	return r
 }
 
+// unexplained are the cases that differ without a reason.
+func (r result) unexplained() []string {
+	var names []string
+	for _, d := range r.differing {
+		if d.why == nil {
+			names = append(names, d.name)
+		}
+	}
+	return names
+}
+
 // share is the part of the natively passing cases that passes in the box.
 func (r result) share() float64 {
 	if r.native == 0 {

@@ -1,5 +1,6 @@
 // connect: blocking and not, its outcomes and the states around it.
 #include "test.h"
+#include <sys/epoll.h>
 
 static int new_stream(int family, int flags)
 {
@@ -48,6 +49,32 @@ static void again_after_refused(const char *name)
 	OK(listen(server, 1));
 	OK(connect_fd(fd, server));
 	ping_pong(fd, OK(accept(server, NULL, NULL)));
+}
+
+// And with it its copies, whose address stays.
+static void copy_after_refused(const char *name)
+{
+	(void)name;
+	int server = bound(AF_INET, SOCK_STREAM), spare = bound(AF_INET, SOCK_STREAM);
+	union address own = local_address(spare); // a port that bind(2) names stays
+	int fd = new_stream(AF_INET, 0), copy = OK(dup(fd)), port = port_of(own);
+	OK(close(spare));
+	OK(bind(fd, &own.any, sizeof own.in));
+	int ep = OK(epoll_create1(EPOLL_CLOEXEC));
+	struct epoll_event event = { .events = EPOLLIN };
+	OK(set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1));
+	OK(epoll_ctl(ep, EPOLL_CTL_ADD, copy, &event));
+	ERR(connect_fd(fd, server), ECONNREFUSED);
+	EQ(local_port(copy), port);
+	OK(listen(server, 1));
+	OK(connect_fd(copy, server));
+	EQ(local_port(fd), port);
+	EQ(get_int(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	int far = OK(accept(server, NULL, NULL));
+	EQ(epoll_wait(ep, &event, 1, 0), 0);
+	write_all(far, "x", 1);
+	EQ(epoll_wait(ep, &event, 1, 5000), 1);
+	ping_pong(far, copy);
 }
 
 static void nonblock_succeeds(const char *name)
@@ -301,6 +328,7 @@ static const struct test_case cases[] = {
 	{ "refused", refused },
 	{ "refused_then_poll", refused_then_poll },
 	{ "again_after_refused", again_after_refused },
+	{ "copy_after_refused", copy_after_refused },
 	{ "nonblock_succeeds", nonblock_succeeds },
 	{ "nonblock_refused", nonblock_refused },
 	{ "nonblock_again", nonblock_again },
