@@ -204,7 +204,16 @@ func FuzzPackets(f *testing.F) {
 	gw, err := NewGateway(GatewayConfig{
 		Link: d, Addrs: []netip.Prefix{netip.PrefixFrom(gateway4, 24)},
 		TCP: func(r *TCPRequest) { r.Unreachable(UnreachableNet) },
-		UDP: func(r *UDPRequest) { r.Unreachable(UnreachablePort) },
+		Datagram: func(d ForwardedDatagram) {
+			d.Unreachable(UnreachablePort)
+			d = d.Hold()
+			defer d.Release()
+			quote, at := d.AppendQuote(nil, 64)
+			if n := d.Payload(make([]byte, 1<<16)); n != d.Size() || at > len(quote) || len(quote)-at > 64 {
+				panic("a datagram's size, payload and quote disagree")
+			}
+		},
+		Gone: func(netip.AddrPort, netip.AddrPort) {},
 		Echo: func(e Echo) {
 			if len(e.Raw) < len(e.Payload) {
 				panic("raw shorter than payload")

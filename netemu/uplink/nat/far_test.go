@@ -38,6 +38,8 @@ func TestFar(t *testing.T) {
 		t.Run("TCPErrors", farTCPErrors)
 		t.Run("Silence", farSilence)
 		t.Run("UDP", farUDP)
+		t.Run("Hops", farHops)
+		t.Run("TooLong", farTooLong)
 		return
 	}
 	w := world.New(t)
