@@ -1,6 +1,8 @@
 package netemu
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
@@ -38,7 +40,7 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 		}
 	}
 	if errno == unix.ENOTTY {
-		e.ledger.count(t, "ioctl", uint32(c.Args[1]))
+		e.ledger.count(t, "ioctl", fmt.Sprintf("%#x", uint32(c.Args[1])))
 	}
 	return trap.Fail(errno)
 }
