@@ -181,7 +181,7 @@ func (d *datagram) flush() {
 	}
 	buf := datagramBuffers.Get().(*[]byte)
 	defer datagramBuffers.Put(buf)
-	for {
+	for range maxFlush {
 		n, err := d.sur.TryNext(*buf)
 		if err != nil {
 			return
@@ -189,6 +189,11 @@ func (d *datagram) flush() {
 		d.sendNow((*buf)[:n])
 	}
 }
+
+// maxFlush bounds the datagrams of one flush, so that a task that goes on sending
+// does not hold a trapped call of another. It is far above what waits before
+// send(2) blocks: net.unix.max_dgram_qlen, 10 by default, 512 by systemd.
+const maxFlush = 2048
 
 // calledBy begins a trapped call of t: what t has sent natively goes first.
 func (d *datagram) calledBy(t trap.Task) {
