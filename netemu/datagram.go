@@ -147,19 +147,23 @@ func (d *datagram) connect(t trap.Task, _ int32, raw []byte) trap.Verdict {
 func (d *datagram) name() (abi.Sockaddr, unix.Errno) { return d.tr.name() }
 func (d *datagram) peer() (abi.Sockaddr, unix.Errno) { return d.tr.peer() }
 
-// shutdown is for connected sockets only, as inet_shutdown has it.
+// shutdown fails on a socket that is not connected, and is remembered all the
+// same, as inet_shutdown has it: it wakes readers.
 func (d *datagram) shutdown(c trap.Call, how int32) trap.Verdict {
 	if d.idn.family == unix.AF_NETLINK {
 		return trap.Fail(unix.EOPNOTSUPP)
 	}
-	if _, errno := d.tr.peer(); errno != 0 {
-		return trap.Fail(unix.ENOTCONN)
-	}
+	_, unconnected := d.tr.peer()
 	d.mu.Lock()
 	d.readShut = d.readShut || how != unix.SHUT_WR
 	d.writeShut = d.writeShut || how != unix.SHUT_RD
 	d.mu.Unlock()
-	return trap.RunThen(nil, passOn)
+	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {
+		if unconnected != 0 {
+			return trap.Fail(unix.ENOTCONN)
+		}
+		return passOn(t, ret)
+	})
 }
 
 // outbound sends what the task sends natively, to the connected peer.
