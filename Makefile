@@ -45,7 +45,7 @@ test: deps build lint
 race: deps build
 	go test -race -timeout 60m ./...
 
-fuzz:
+fuzz: deps
 	scripts/fuzz
 
 bench: deps build

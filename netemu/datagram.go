@@ -147,19 +147,23 @@ func (d *datagram) connect(t trap.Task, _ int32, raw []byte) trap.Verdict {
 func (d *datagram) name() (abi.Sockaddr, unix.Errno) { return d.tr.name() }
 func (d *datagram) peer() (abi.Sockaddr, unix.Errno) { return d.tr.peer() }
 
-// shutdown is for connected sockets only, as inet_shutdown has it.
+// shutdown fails on a socket that is not connected, and is remembered all the
+// same, as inet_shutdown has it: it wakes readers.
 func (d *datagram) shutdown(c trap.Call, how int32) trap.Verdict {
 	if d.idn.family == unix.AF_NETLINK {
 		return trap.Fail(unix.EOPNOTSUPP)
 	}
-	if _, errno := d.tr.peer(); errno != 0 {
-		return trap.Fail(unix.ENOTCONN)
-	}
+	_, unconnected := d.tr.peer()
 	d.mu.Lock()
 	d.readShut = d.readShut || how != unix.SHUT_WR
 	d.writeShut = d.writeShut || how != unix.SHUT_RD
 	d.mu.Unlock()
-	return trap.RunThen(nil, passOn)
+	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {
+		if unconnected != 0 {
+			return trap.Fail(unix.ENOTCONN)
+		}
+		return passOn(t, ret)
+	})
 }
 
 // outbound sends what the task sends natively, to the connected peer.
@@ -181,7 +185,7 @@ func (d *datagram) flush() {
 	}
 	buf := datagramBuffers.Get().(*[]byte)
 	defer datagramBuffers.Put(buf)
-	for {
+	for range maxFlush {
 		n, err := d.sur.TryNext(*buf)
 		if err != nil {
 			return
@@ -189,6 +193,11 @@ func (d *datagram) flush() {
 		d.sendNow((*buf)[:n])
 	}
 }
+
+// maxFlush bounds the datagrams of one flush, so that a task that goes on sending
+// does not hold a trapped call of another. It is far above what waits before
+// send(2) blocks: net.unix.max_dgram_qlen, 10 by default, 512 by systemd.
+const maxFlush = 2048
 
 // calledBy begins a trapped call of t: what t has sent natively goes first.
 func (d *datagram) calledBy(t trap.Task) {

@@ -1,6 +1,8 @@
 package netemu
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
@@ -31,13 +33,14 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 		return e.netlink.Host()
 	}
 	errno := ifreq.Handle(e.stack, set, on, uint32(c.Args[1]), c.Pointer(2), t)
-	if errno == unix.ENOTTY || errno == unix.EPERM || errno == unix.EOPNOTSUPP {
+	bridge := uint32(c.Args[1])&^3 == unix.SIOCBRADDBR // asks for the right first (br_ioctl_stub)
+	if errno == unix.ENOTTY || errno == unix.EPERM && !bridge || errno == unix.EOPNOTSUPP {
 		if errno := t.ReadMemory(c.Pointer(2), make([]byte, abi.SizeofIfreq)); errno != 0 {
 			return trap.Fail(errno) // sock_do_ioctl copies a request of any number in
 		}
 	}
 	if errno == unix.ENOTTY {
-		e.ledger.count(t, "ioctl", uint32(c.Args[1]))
+		e.ledger.count(t, "ioctl", fmt.Sprintf("%#x", uint32(c.Args[1])))
 	}
 	return trap.Fail(errno)
 }

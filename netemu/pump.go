@@ -39,6 +39,11 @@ func (s *stream) outbound() {
 			if s.sur.WaitHangup() != nil {
 				return
 			}
+			if s.listens() {
+				// It was shut down, which the surrogate cannot tell from a close.
+				s.closed(false)
+				return
+			}
 		default:
 			s.closed(errors.Is(err, surrogate.ErrReset))
 			return
@@ -96,6 +101,12 @@ func (s *stream) thrownAway() bool {
 	hup, unread := s.sur.Closed()
 	on, seconds := s.endpoint().GetLinger()
 	return hup && (unread || on && seconds == 0)
+}
+
+func (s *stream) listens() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == listening
 }
 
 // writeEnded passes on that the task has shut down its write half.

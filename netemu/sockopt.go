@@ -2,6 +2,7 @@ package netemu
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +14,9 @@ import (
 
 // optionKey is level and name of a socket option.
 type optionKey struct{ level, name int32 }
+
+// String is for the ledger, by the numbers that setsockopt(2) takes.
+func (k optionKey) String() string { return fmt.Sprintf("level %d, option %d", k.level, k.name) }
 
 // option is one row of the option tables. Its value is a C int, with setInt and
 // getInt, or bytes, with set and get; what is nil is ENOPROTOOPT. Partial says

@@ -78,7 +78,10 @@ func launch(t *testing.T, o tracer.Options) (string, tracer.ExitStatus, error) {
 	}
 	net := newFakeNet()
 	defer net.close()
-	o.Stdout, o.Handler, o.Log = w, net, quiet()
+	o.Stdout, o.Handler = w, net
+	if o.Log == nil {
+		o.Log = quiet()
+	}
 	var out bytes.Buffer
 	done := make(chan struct{})
 	go func() { io.Copy(&out, r); close(done) }()

@@ -2,7 +2,6 @@ package tracer_test
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -141,51 +140,6 @@ func TestExecErrors(t *testing.T) {
 	if err != nil || st.Code != 3 || out != dir+"/plain arg\n" {
 		t.Errorf("script without #!: %q, %+v, %v", out, st, err)
 	}
-}
-
-// TestForeign: a 32-bit program is killed before it runs.
-func TestForeign(t *testing.T) {
-	if runtime.GOARCH != "amd64" {
-		t.Skip("made for i386")
-	}
-	path := filepath.Join(t.TempDir(), "i386")
-	if err := os.WriteFile(path, elf32(), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := exec.Command(path).Run(); err == nil || err.Error() != "exit status 42" {
-		t.Skipf("this kernel runs no i386 programs: %v", err)
-	}
-	_, st, err := launch(t, tracer.Options{Args: []string{path}})
-	if err != nil || st.Signal != unix.SIGKILL {
-		t.Errorf("%+v, %v; want it killed", st, err)
-	}
-	_, st, err = launch(t, tracer.Options{Args: []string{"sh", "-c", path + "; test $? = 137"}})
-	if err != nil || st.Code != 0 {
-		t.Errorf("as a child: %+v, %v", st, err)
-	}
-}
-
-// elf32 is a static i386 program that exits with 42.
-func elf32() []byte {
-	code := []byte{0xb8, 1, 0, 0, 0, 0xbb, 42, 0, 0, 0, 0xcd, 0x80} // mov eax,1; mov ebx,42; int 0x80
-	const base, head = 0x08048000, 52 + 32
-	b := []byte{0x7f, 'E', 'L', 'F', 1, 1, 1, 15: 0}
-	u16 := func(v ...uint16) {
-		for _, x := range v {
-			b = binary.LittleEndian.AppendUint16(b, x)
-		}
-	}
-	u32 := func(v ...uint32) {
-		for _, x := range v {
-			b = binary.LittleEndian.AppendUint32(b, x)
-		}
-	}
-	u16(2, 3) // ET_EXEC, EM_386
-	u32(1, base+head, 52, 0, 0)
-	u16(52, 32, 1, 0, 0, 0)
-	size := uint32(head + len(code))
-	u32(1, 0, base, base, size, size, 5, 0x1000) // PT_LOAD, r-x
-	return append(b, code...)
 }
 
 // TestPassFDs: the program gets these descriptors and no other.

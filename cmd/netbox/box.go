@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -205,13 +204,20 @@ func (b *box) close() {
 	}
 }
 
-// report tells, at debug level, what the program asked for in vain.
+// report tells, at debug level and where --report says, what the program asked for
+// in vain.
 func (b *box) report() {
 	rows, overflow := b.emulator.Ledger().Entries()
 	for _, r := range rows {
 		b.o.log.Debug("not supported", "kind", r.Kind, "name", r.Name, "program", r.Program, "count", r.Count)
 	}
 	if overflow > 0 {
-		b.o.log.Debug("not supported", "kind", "more", "count", fmt.Sprint(overflow))
+		b.o.log.Debug("not supported", "kind", "more", "count", overflow)
+	}
+	if b.o.report == nil {
+		return
+	}
+	if err := b.o.report.write(b.emulator.Ledger()); err != nil {
+		b.o.log.Error("writing the report", "err", err)
 	}
 }

@@ -26,6 +26,7 @@ type options struct {
 	hostLoopback bool
 	allowUnix    []string
 	passFDs      []int
+	report       *ledgerReport
 	log          *slog.Logger
 }
 
@@ -63,7 +64,8 @@ func parseOptions(c *cli.Context) (options, error) {
 	if len(o.ports) > 0 && o.uplink == "none" {
 		return o, errors.New("-p: a sandbox without an uplink has no way in; use --uplink nat or sim")
 	}
-	return o, nil
+	o.report, err = openReport(c.String("report"))
+	return o, err
 }
 
 func (o *options) parseUplink(c *cli.Context) error {

@@ -49,6 +49,7 @@ func runFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "host-loopback", Usage: "let host.netbox (10.0.2.2, fd00:2::2) reach the host's loopback"},
 		&cli.StringSliceFlag{Name: "allow-unix", Usage: "let the program reach the host's AF_UNIX socket `PATH` (repeatable)"},
 		&cli.IntSliceFlag{Name: "pass-fd", Usage: "leave descriptor `N` open for the program (repeatable)"},
+		&cli.StringFlag{Name: "report", Usage: "`unsupported[=FILE]`: at the end, list what was asked for and netbox does not have, on standard error or in FILE"},
 		&cli.StringFlag{Name: "log-level", Value: "warn", Usage: "error, warn, info or debug"},
 	}
 }

@@ -40,6 +40,8 @@ func (d *Datagram[M]) raiseLocked(fd int) unix.Errno {
 	}
 	errno := sendGhost(d.s)
 	if e := errnoOf(unix.Connect(fd, d.t)); e != 0 {
+		// T is closed: the ghost must not pass for something that it sent.
+		_, _ = recv(fd, make([]byte, 1), 0) // EAGAIN: it never came
 		return e
 	}
 	if errno == 0 {

@@ -76,6 +76,7 @@ func (s site) command(ctx context.Context, w *world.World, b *bed.Binaries, dir 
 // programSite is the site as the list of programs sees it.
 func (s site) programSite(t *testing.T, w *world.World, b *bed.Binaries) *programs.Site {
 	dir := scratch(t)
+	reports := newReports(t)
 	return &programs.Site{
 		Box: s.box, User: s.user, Dir: dir,
 		Outside: w.Far,
@@ -83,7 +84,7 @@ func (s site) programSite(t *testing.T, w *world.World, b *bed.Binaries) *progra
 		Serve4: world.Far4, Serve6: world.Far6,
 		Near4: world.Near4, Near6: world.Near6,
 		Command: func(ctx context.Context, publish []string, args ...string) *exec.Cmd {
-			var flags []string
+			flags := reports.flags()
 			for _, p := range publish {
 				flags = append(flags, "-p", p)
 			}

@@ -160,7 +160,7 @@ func (e *Engine) enterImage(t *task) {
 		return
 	}
 	if t.work.foreign() {
-		e.log.Error("32-bit programs cannot run in the box", "pid", t.proc.pid, "name", t.Name())
+		e.log.Error("killed: this is an "+foreignABI+" program, and only 64-bit ones can run in the box", "program", t.Name(), "pid", t.proc.pid)
 		unix.Kill(t.proc.pid, unix.SIGKILL)
 	}
 	t.resume(0)

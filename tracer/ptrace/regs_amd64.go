@@ -17,6 +17,8 @@ const (
 	redZone = 128
 	// userCS32 is __USER32_CS: the code segment of i386 programs.
 	userCS32 = 0x23
+	// foreignABI is what 32-bit programs are called.
+	foreignABI = "i386"
 )
 
 // parkingCode is written over the entry point of the stub: it spins, and has

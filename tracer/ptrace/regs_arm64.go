@@ -21,6 +21,8 @@ const (
 	redZone = 128
 	// psrMode32 is PSR_MODE32_BIT of <asm/ptrace.h>: a 32-bit program.
 	psrMode32 = 0x10
+	// foreignABI is what 32-bit programs are called.
+	foreignABI = "arm"
 
 	ntPRStatus      = 1
 	ntARMSystemCall = 0x404
