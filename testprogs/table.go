@@ -127,6 +127,7 @@ var Programs = []Program{
 		every(resolver, "getifaddrs if_nametoindex if_nameindex localhost numeric connect_by_name"),
 		every(dynamic, "siocgifconf interface_ioctls"),
 	)},
+	{"group", every(dynamic, "memberships memberships6 sources filter others_groups")},
 	{"family", join(
 		every(everyC, "unix_pairs"),
 		every(dynamic, "unix_path unix_abstract unix_datagram inet_is_not_unix socketpair_inet"),
