@@ -95,8 +95,17 @@ func membership(name string, least int, parse func([]byte) (abi.Membership, unix
 		if errno != 0 {
 			return errno
 		}
+		takeArrived(s)
 		return withEndpoint(s, func(ep *stack.Endpoint) unix.Errno { return do(ep, m) })
 	}}
+}
+
+// takeArrived judges what has come by the memberships that it came under:
+// Linux does when it arrives.
+func takeArrived(s socket) {
+	if d, ok := s.(*datagram); ok {
+		d.pull()
+	}
 }
 
 func groupOf(m abi.Membership) stack.Membership {
@@ -151,6 +160,7 @@ func setFilter(most int, parse func([]byte, int) (abi.Filter, unix.Errno)) func(
 		if errno != 0 {
 			return errno
 		}
+		takeArrived(s)
 		return withEndpoint(s, func(ep *stack.Endpoint) unix.Errno {
 			return ep.SetFilter(groupOf(f.Membership), stack.FilterMode(f.Mode), f.Sources)
 		})

@@ -131,6 +131,7 @@ var Programs = []Program{
 		every(everyC, "listener_row relative"),
 		every(dynamic, "directory descriptor refused settings link"),
 	)},
+	{"group", every(dynamic, "memberships memberships6 sources filter others_groups")},
 	{"family", join(
 		every(everyC, "unix_pairs"),
 		every(dynamic, "unix_path unix_abstract unix_datagram inet_is_not_unix socketpair_inet"),

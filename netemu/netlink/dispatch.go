@@ -2,6 +2,7 @@ package netlink
 
 import (
 	"strconv"
+	"strings"
 
 	nl "github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -158,7 +159,11 @@ func (x *exchange) set(r *request, t target) *refusal {
 		return refuse(unix.EOPNOTSUPP, "Bulk delete is not supported")
 	}
 	x.observe(r)
-	return h.set(r)
+	failure := h.set(r)
+	if failure != nil && strings.HasPrefix(failure.Reason, "netbox: ") {
+		r.missing(failure.Reason)
+	}
+	return failure
 }
 
 // lookup finds the handler for a family that has the form wanted, or the one

@@ -87,7 +87,6 @@ func parseLinkSet(r *request) (int32, attributes, *refusal) {
 func changeLink(r *request, index int32, attrs attributes) *refusal {
 	for typ, words := range unsupportedLink {
 		if _, ok := attrs[typ]; ok {
-			r.missing(words)
 			return refuse(unix.EOPNOTSUPP, words)
 		}
 	}

@@ -109,7 +109,6 @@ var unsupportedRoute = map[uint16]string{
 func fillRoute(r *request, w *rtnl.RouteSelector, attrs attributes, unset netip.Addr) *refusal {
 	for typ, words := range unsupportedRoute {
 		if _, ok := attrs[typ]; ok {
-			r.missing(words)
 			return refuse(unix.EOPNOTSUPP, words)
 		}
 	}

@@ -15,6 +15,8 @@ func (h *Host) AddAddress(by Request, index int32, a stack.Address) *Refusal {
 	return h.do(by, func(c *change) *Refusal {
 		link := c.link(index)
 		switch {
+		case c.addresses() >= maxAddresses:
+			return Refuse(unix.ENOBUFS, "netbox: too many addresses")
 		case a.Addr().Is6() && link == nil:
 			return Refuse(unix.ENODEV, "ipv6: Unable to find the interface")
 		case a.Addr().Is6():

@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -16,22 +17,40 @@ type change struct {
 	routes []stack.Route
 	events []Event
 	silent bool // something changed that is not announced
+
+	// What links and routes were.
+	oldLinks  []stack.Interface
+	oldRoutes []stack.Route
+}
+
+// newChange starts from what s has.
+func newChange(by *Request, s *stack.Stack) *change {
+	c := &change{by: by, oldLinks: s.Interfaces(), oldRoutes: s.Routes()}
+	c.links, c.routes = slices.Clone(c.oldLinks), slices.Clone(c.oldRoutes)
+	for i := range c.links {
+		c.links[i].Addrs = slices.Clone(c.links[i].Addrs)
+	}
+	return c
 }
 
 // apply hands the configuration over. Addresses go before routes, whose
 // sources they may be; a link that is gone goes last.
 func (c *change) apply(s *stack.Stack) unix.Errno {
-	had := map[int32]bool{}
-	for _, link := range s.Interfaces() {
-		had[link.Index] = true
+	had := map[int32]stack.Interface{}
+	for _, link := range c.oldLinks {
+		had[link.Index] = link
 	}
 	for _, link := range c.links {
-		if !had[link.Index] {
+		old, ok := had[link.Index]
+		delete(had, link.Index)
+		if !ok {
 			if errno := s.AddDummy(link); errno != 0 {
 				return errno
 			}
 		}
-		delete(had, link.Index)
+		if reflect.DeepEqual(old, link) {
+			continue
+		}
 		if errno := s.SetInterface(link); errno != 0 {
 			return errno
 		}
@@ -39,6 +58,7 @@ func (c *change) apply(s *stack.Stack) unix.Errno {
 			return errno
 		}
 	}
+	// The sources of rows follow from the addresses.
 	s.SetRoutes(c.routes)
 	for index := range had {
 		if errno := s.RemoveInterface(index); errno != 0 {
@@ -101,6 +121,15 @@ func (c *change) flushRoutes(matches func(stack.Route) bool) {
 // hasAddress4 says whether a link has IPv4 addresses.
 func hasAddress4(link *stack.Interface) bool {
 	return slices.ContainsFunc(link.Addrs, func(a stack.Address) bool { return a.Addr().Is4() })
+}
+
+// addresses counts those of all links.
+func (c *change) addresses() int {
+	n := 0
+	for _, link := range c.links {
+		n += len(link.Addrs)
+	}
+	return n
 }
 
 // owner is the link with an address, nil if there is none.

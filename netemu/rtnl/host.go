@@ -22,6 +22,14 @@ import (
 	"netbox/netemu/stack"
 )
 
+// Bounds of a host's rows and addresses. A change of the routes makes netstack's
+// table anew, in a time that grows with its square: about a millisecond at this
+// many. Beyond: ENOBUFS, told to who asked for it, and counted.
+const (
+	maxRoutes    = 512
+	maxAddresses = 256
+)
+
 // Host is the configuration of a stack. It is safe for concurrent use.
 type Host struct {
 	stack *stack.Stack
@@ -93,7 +101,7 @@ func (r *Refusal) Code() int32 {
 func (h *Host) do(by Request, work func(c *change) *Refusal) *Refusal {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c := &change{by: &by, links: h.stack.Interfaces(), routes: h.stack.Routes()}
+	c := newChange(&by, h.stack)
 	failure := work(c)
 	if len(c.events) == 0 && !c.silent {
 		return failure

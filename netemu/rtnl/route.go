@@ -12,7 +12,10 @@ import (
 // AddRoute is RTM_NEWROUTE: row r, whose interface is 0 where none was told.
 func (h *Host) AddRoute(by Request, r stack.Route) *Refusal {
 	return h.do(by, func(c *change) *Refusal {
-		if r.Dst.Addr().Is6() {
+		switch {
+		case len(c.routes) >= maxRoutes:
+			return Refuse(unix.ENOBUFS, "netbox: too many routes")
+		case r.Dst.Addr().Is6():
 			return c.addRoute6(r)
 		}
 		return c.addRoute4(r)

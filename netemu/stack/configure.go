@@ -118,7 +118,10 @@ func (s *Stack) SetRoutes(list []Route) {
 		}
 	}
 	s.refuses.Store(refuses)
-	s.net.SetRouteTable(table)
+	if !slices.Equal(table, s.table) {
+		s.net.SetRouteTable(table)
+		s.table = table
+	}
 }
 
 // usedTable says whether the default rules lead to a row. A row for one TOS is

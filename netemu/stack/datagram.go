@@ -48,67 +48,6 @@ const (
 	maxUDPPayload6 = header.UDPMaximumSize - header.UDPMinimumSize
 )
 
-// Receive reads one datagram of a UDP or raw endpoint into p; what does not fit
-// is lost. A pending error comes first. EAGAIN when nothing has come; the zero
-// Datagram after shutdown(SHUT_RD).
-func (e *Endpoint) Receive(p []byte, peek bool) (Datagram, unix.Errno) {
-	if e.kind == kindTCP {
-		return Datagram{}, unix.EOPNOTSUPP
-	}
-	for {
-		e.mu.Lock()
-		en := e.takePendingLocked()
-		e.mu.Unlock()
-		if en != 0 {
-			return Datagram{}, en
-		}
-		d, en := e.receive(p, peek)
-		if en != 0 || e.isWanted(d) {
-			return d, en
-		}
-		if peek {
-			e.read(nil, tcpip.ReadOptions{})
-		}
-	}
-}
-
-// receive reads one datagram, wanted or not.
-func (e *Endpoint) receive(p []byte, peek bool) (Datagram, unix.Errno) {
-	res, err := e.read(p, tcpip.ReadOptions{Peek: peek, NeedRemoteAddr: true})
-	switch err.(type) {
-	case nil:
-	case *tcpip.ErrBadBuffer: // len(p) is 0 and the datagram is not empty
-	default:
-		return Datagram{}, errno(err)
-	}
-	return Datagram{
-		N:       res.Count,
-		Size:    res.Total,
-		From:    e.family.addr(res.RemoteAddr),
-		Control: e.control(&res.ControlMessages),
-	}, 0
-}
-
-// read reads one datagram from netstack.
-func (e *Endpoint) read(p []byte, opts tcpip.ReadOptions) (tcpip.ReadResult, tcpip.Error) {
-	e.reading.Lock()
-	defer e.reading.Unlock()
-	w := tcpip.SliceWriter(p)
-	res, err := e.ep.Read(&w, opts)
-	if isNetstackError(err) {
-		res, err = e.ep.Read(&w, opts)
-	}
-	return res, err
-}
-
-// isNetstackError says whether err is the port-unreachable that netstack keeps
-// for UDP endpoints. The tap has queued the same error by Linux's rules, and
-// netstack forgets its own by reporting it, so the caller tries again.
-func isNetstackError(err tcpip.Error) bool {
-	_, ok := err.(*tcpip.ErrConnectionRefused)
-	return ok
-}
-
 // control converts netstack's control messages.
 func (e *Endpoint) control(cm *tcpip.ReceivableControlMessages) Control {
 	c := Control{TTL: -1, TOS: -1, HopLimit: -1, TClass: -1}
@@ -181,6 +120,9 @@ func (e *Endpoint) Send(p []byte, to *Addr, c *SendControl) (int, unix.Errno) {
 	n, err := e.ep.Write(r, opts)
 	if isNetstackError(err) {
 		n, err = e.ep.Write(r, opts)
+	}
+	if _, gone := err.(*tcpip.ErrInvalidEndpointState); gone {
+		return 0, unix.ENETUNREACH // the way's interface is down, or its source address is gone
 	}
 	if _, tooLong := err.(*tcpip.ErrMessageTooLong); tooLong && e.mayFragment(len(p), dst) {
 		return e.sendIP(netip.Addr{}, p, to, &opts)

@@ -38,6 +38,7 @@ type Stack struct {
 	confMu  sync.RWMutex
 	devices map[int32]*device
 	routes  []Route
+	table   []tcpip.Route // netstack's
 	refuses atomic.Bool // some row of routes refuses packets
 
 	tcpDropped      atomic.Uint64 // SYNs over maxTCPInFlight

@@ -108,7 +108,7 @@ until ip route | grep -q '198.51.100.0/24 via 10.0.2.2 dev eth0 proto bird' && i
 ip route show type blackhole
 ip route add 203.0.113.0/24 via 10.0.2.3
 until birdc -s bird.ctl show route | grep -q '203.0.113.0/24'; do sleep 0.1; done
-birdc -s bird.ctl show interfaces eth0
+birdc -s bird.ctl show interfaces
 kill $!
 wait
 echo left: $(ip route | grep -c bird)
@@ -134,7 +134,7 @@ func TestBird(t *testing.T) {
 // gets while dnsmasq runs.
 const dnsmasqScript = `
 PATH=$PATH:/usr/sbin
-dnsmasq -k -C /dev/null -p 5353 -u "$(id -un)" -g "$(id -gn)" --bind-dynamic --no-resolv --no-hosts --address=/box.test/192.0.2.7 --pid-file= --log-facility=dnsmasq.log &
+dnsmasq -k -C /dev/null -p 5353 -u "$(id -un)" -g "$(id -gn)" --bind-dynamic --no-resolv --no-hosts --address=/box.test/192.0.2.7 --pid-file= --log-facility=- &
 ask() { until dig +short +time=1 +tries=1 -p 5353 @$1 box.test | grep -x 192.0.2.7; do sleep 0.1; done; }
 ask 127.0.0.1
 ask 10.0.2.100
