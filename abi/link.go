@@ -7,14 +7,17 @@ import (
 )
 
 // SizeofSockaddrLL is sizeof(struct sockaddr_ll) (<linux/if_packet.h>), in
-// bytes, and maxLinkAddress the length of its sll_addr.
+// bytes, maxLinkAddress the length of its sll_addr, and OffsetSockaddrLLAddr
+// where that is.
 const (
-	SizeofSockaddrLL = 20
-	maxLinkAddress   = 8
+	SizeofSockaddrLL     = 20
+	OffsetSockaddrLLAddr = 12
+	maxLinkAddress       = 8
 )
 
 // SockaddrLL is struct sockaddr_ll, see packet(7): the hardware addresses in
-// getifaddrs(3). Protocol is in host order; of Addr, eight bytes count.
+// getifaddrs(3), and the names of packet sockets. Protocol is in host order; of
+// Addr, eight bytes count.
 type SockaddrLL struct {
 	Protocol     uint16
 	NIC          int32
@@ -32,6 +35,21 @@ func (sa SockaddrLL) Bytes() []byte {
 	ne.PutUint32(b[4:], uint32(sa.NIC))
 	ne.PutUint16(b[8:], sa.HardwareType)
 	b[10] = sa.PacketType
-	b[11] = uint8(copy(b[12:12+maxLinkAddress], sa.Addr))
+	b[11] = uint8(copy(b[OffsetSockaddrLLAddr:], sa.Addr))
 	return b
+}
+
+// ParseSockaddrLL decodes the first SizeofSockaddrLL bytes of b. EINVAL: there
+// are not as many. An sll_halen beyond the struct is cut.
+func ParseSockaddrLL(b []byte) (SockaddrLL, unix.Errno) {
+	if len(b) < SizeofSockaddrLL {
+		return SockaddrLL{}, unix.EINVAL
+	}
+	ne := binary.NativeEndian
+	n := min(int(b[11]), maxLinkAddress)
+	return SockaddrLL{
+		Protocol: binary.BigEndian.Uint16(b[2:]), NIC: int32(ne.Uint32(b[4:])),
+		HardwareType: ne.Uint16(b[8:]), PacketType: b[10],
+		Addr: append([]byte(nil), b[OffsetSockaddrLLAddr:OffsetSockaddrLLAddr+n]...),
+	}, 0
 }

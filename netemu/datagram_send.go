@@ -124,7 +124,7 @@ func (d *datagram) checkSize(o outgoing) unix.Errno {
 // checkDestination is EDESTADDRREQ for a datagram without one, and EINVAL for
 // a port of 0.
 func (d *datagram) checkDestination(to *abi.Sockaddr) unix.Errno {
-	if to == nil {
+	if to == nil && d.idn.family != unix.AF_PACKET {
 		if _, errno := d.tr.peer(); errno != 0 {
 			return unix.EDESTADDRREQ
 		}
