@@ -75,7 +75,7 @@ func encoded() map[string][]byte {
 		"recverr6": SockExtendedErr{Errno: 1, Origin: 2, Type: 3, Code: 4, Info: 6, Data: 7}.
 			BytesWith(unix.AF_INET6, v6, 9),
 		"sockaddr_ll": SockaddrLL{Protocol: 0x0806, NIC: 2, HardwareType: 3, PacketType: 4,
-			Addr: []byte{2, 3, 4, 5, 6, 7}}.Bytes(),
+			AddrLen: 6, Addr: [8]byte{2, 3, 4, 5, 6, 7}}.Bytes(),
 		"tpacket_hdr":     TpacketHdr{Len: 1, SnapLen: 2, Mac: 3, Net: 4, Sec: 5, Nsec: 6789}.BytesV1(),
 		"tpacket2_hdr":    TpacketHdr{Len: 1, SnapLen: 2, Mac: 3, Net: 4, Sec: 5, Nsec: 6789}.BytesV2(),
 		"tpacket_stats":   TpacketStats{1, 2}.Bytes(),

@@ -17,13 +17,20 @@ const (
 
 // SockaddrLL is struct sockaddr_ll, see packet(7): the hardware addresses in
 // getifaddrs(3), and the names of packet sockets. Protocol is in host order; of
-// Addr, eight bytes count.
+// Addr the first AddrLen bytes are the hardware address.
 type SockaddrLL struct {
 	Protocol     uint16
 	NIC          int32
 	HardwareType uint16
 	PacketType   uint8
-	Addr         []byte
+	AddrLen      uint8
+	Addr         [maxLinkAddress]byte
+}
+
+// LinkAddr makes Addr of a hardware address, of which eight bytes count.
+func LinkAddr(a []byte) (addr [maxLinkAddress]byte, n uint8) {
+	n = uint8(copy(addr[:], a))
+	return addr, n
 }
 
 // Bytes encodes sa.
@@ -35,7 +42,8 @@ func (sa SockaddrLL) Bytes() []byte {
 	ne.PutUint32(b[4:], uint32(sa.NIC))
 	ne.PutUint16(b[8:], sa.HardwareType)
 	b[10] = sa.PacketType
-	b[11] = uint8(copy(b[OffsetSockaddrLLAddr:], sa.Addr))
+	b[11] = sa.AddrLen
+	copy(b[OffsetSockaddrLLAddr:], sa.Addr[:min(sa.AddrLen, maxLinkAddress)])
 	return b
 }
 
@@ -46,10 +54,10 @@ func ParseSockaddrLL(b []byte) (SockaddrLL, unix.Errno) {
 		return SockaddrLL{}, unix.EINVAL
 	}
 	ne := binary.NativeEndian
-	n := min(int(b[11]), maxLinkAddress)
-	return SockaddrLL{
+	sa := SockaddrLL{
 		Protocol: binary.BigEndian.Uint16(b[2:]), NIC: int32(ne.Uint32(b[4:])),
-		HardwareType: ne.Uint16(b[8:]), PacketType: b[10],
-		Addr: append([]byte(nil), b[OffsetSockaddrLLAddr:OffsetSockaddrLLAddr+n]...),
-	}, 0
+		HardwareType: ne.Uint16(b[8:]), PacketType: b[10], AddrLen: min(b[11], maxLinkAddress),
+	}
+	copy(sa.Addr[:sa.AddrLen], b[OffsetSockaddrLLAddr:])
+	return sa, 0
 }

@@ -29,7 +29,7 @@ type Sockaddr struct {
 	PortID, Groups uint32
 	// Link is for AF_PACKET. LinkName says that the address is a socket's own,
 	// which getsockname(2) tells without what follows the hardware address.
-	Link     *SockaddrLL
+	Link     SockaddrLL
 	LinkName bool
 }
 
@@ -76,7 +76,7 @@ func ParseSockaddr(b []byte) (Sockaddr, unix.Errno) {
 		if errno != 0 {
 			return Sockaddr{}, errno
 		}
-		sa.Link = &link
+		sa.Link = link
 	default:
 		return Sockaddr{}, unix.EAFNOSUPPORT
 	}
@@ -111,7 +111,7 @@ func (sa Sockaddr) Bytes() []byte {
 	case unix.AF_PACKET:
 		b := sa.Link.Bytes()
 		if sa.LinkName {
-			return b[:OffsetSockaddrLLAddr+len(sa.Link.Addr)]
+			return b[:OffsetSockaddrLLAddr+sa.Link.AddrLen]
 		}
 		return b
 	}

@@ -84,7 +84,7 @@ func linkAddress(raw []byte) (abi.Sockaddr, unix.Errno) {
 	if errno == 0 && len(raw) < abi.OffsetSockaddrLLAddr+int(raw[abi.OffsetSockaddrLLAddr-1]) {
 		errno = unix.EINVAL
 	}
-	return abi.Sockaddr{Family: unix.AF_PACKET, Link: &link}, errno
+	return abi.Sockaddr{Family: unix.AF_PACKET, Link: link}, errno
 }
 
 // checkLength is the test that every family makes before it looks at an

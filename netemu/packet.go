@@ -102,9 +102,10 @@ func (p *packet) name() (abi.Sockaddr, unix.Errno) {
 	link := abi.SockaddrLL{Protocol: p.protocol, NIC: p.nic}
 	p.mu.Unlock()
 	if i, ok := p.device(link.NIC); ok {
-		link.HardwareType, link.Addr = netdev.HardwareType(i), i.HardwareAddr[:]
+		link.HardwareType = netdev.HardwareType(i)
+		link.Addr, link.AddrLen = abi.LinkAddr(i.HardwareAddr[:])
 	}
-	return abi.Sockaddr{Family: unix.AF_PACKET, Link: &link, LinkName: true}, 0
+	return abi.Sockaddr{Family: unix.AF_PACKET, Link: link, LinkName: true}, 0
 }
 
 func (p *packet) peer() (abi.Sockaddr, unix.Errno) { return abi.Sockaddr{}, unix.EOPNOTSUPP }
@@ -118,7 +119,7 @@ func (p *packet) send(b []byte, to *abi.Sockaddr, _ *stack.SendControl) unix.Err
 	link := abi.SockaddrLL{NIC: p.nic, Protocol: p.protocol}
 	p.mu.Unlock()
 	if to != nil {
-		link = *to.Link
+		link = to.Link
 	}
 	i, ok := p.device(link.NIC)
 	if !ok {
@@ -136,11 +137,11 @@ func (p *packet) send(b []byte, to *abi.Sockaddr, _ *stack.SendControl) unix.Err
 	}
 	frame := b
 	if p.cooked {
-		if len(link.Addr) < netdev.HardwareAddrLen && !i.Loopback {
+		if link.AddrLen < netdev.HardwareAddrLen && !i.Loopback {
 			return unix.EINVAL // eth_header: where to?
 		}
 		frame = make([]byte, stack.HeaderLen, stack.HeaderLen+len(b))
-		copy(frame[:netdev.HardwareAddrLen], link.Addr)
+		copy(frame[:netdev.HardwareAddrLen], link.Addr[:link.AddrLen])
 		copy(frame[netdev.HardwareAddrLen:], i.HardwareAddr[:])
 		binary.BigEndian.PutUint16(frame[2*netdev.HardwareAddrLen:], link.Protocol)
 		frame = append(frame, b...)
@@ -213,14 +214,14 @@ func (p *packet) take(f stack.Frame) {
 	}
 	from := abi.SockaddrLL{
 		Protocol: f.Protocol, NIC: f.NIC, HardwareType: hardware, PacketType: f.Type,
-		Addr: f.Data[netdev.HardwareAddrLen : 2*netdev.HardwareAddrLen],
 	}
+	from.Addr, from.AddrLen = abi.LinkAddr(f.Data[netdev.HardwareAddrLen : 2*netdev.HardwareAddrLen])
 	if p.ring != nil {
 		p.putLocked(ring.Packet{Data: data, Len: length, LinkHeader: header, From: from, At: f.At, Status: unix.TP_STATUS_TS_SOFTWARE})
 		return
 	}
 	p.queueLocked(data, arrival{
-		from:    abi.Sockaddr{Family: unix.AF_PACKET, Link: &from},
+		from:    abi.Sockaddr{Family: unix.AF_PACKET, Link: from},
 		control: stack.Control{Timestamp: f.At, TTL: -1, TOS: -1, HopLimit: -1, TClass: -1},
 		aux: &abi.TpacketAuxdata{
 			Status: unix.TP_STATUS_USER, Len: uint32(length), SnapLen: uint32(len(data)), Net: uint16(header),
