@@ -75,7 +75,12 @@ func encoded() map[string][]byte {
 		"recverr6": SockExtendedErr{Errno: 1, Origin: 2, Type: 3, Code: 4, Info: 6, Data: 7}.
 			BytesWith(unix.AF_INET6, v6, 9),
 		"sockaddr_ll": SockaddrLL{Protocol: 0x0806, NIC: 2, HardwareType: 3, PacketType: 4,
-			Addr: []byte{2, 3, 4, 5, 6, 7}}.Bytes(),
+			AddrLen: 6, Addr: [8]byte{2, 3, 4, 5, 6, 7}}.Bytes(),
+		"tpacket_hdr":     TpacketHdr{Len: 1, SnapLen: 2, Mac: 3, Net: 4, Sec: 5, Nsec: 6789}.BytesV1(),
+		"tpacket2_hdr":    TpacketHdr{Len: 1, SnapLen: 2, Mac: 3, Net: 4, Sec: 5, Nsec: 6789}.BytesV2(),
+		"tpacket_stats":   TpacketStats{1, 2}.Bytes(),
+		"tpacket_auxdata": TpacketAuxdata{Status: 1, Len: 2, SnapLen: 3, Mac: 4, Net: 5}.Bytes(),
+
 		"pollfd":      PollFD{1, 2, 3}.Bytes(),
 		"ifconf":      Ifconf{Len: 80, Buf: 0x1122334455667788}.Bytes(),
 		"ifreq_flags": ifreqFlags[:],
@@ -91,6 +96,24 @@ func TestEncodedLayouts(t *testing.T) {
 		if want, ok := fromC[name]; !ok || string(want) != string(ours[name]) {
 			t.Errorf("%s: encoded %x, C has %x", name, ours[name], want)
 		}
+	}
+}
+
+// TestDecodedLayouts reads what C wrote.
+func TestDecodedLayouts(t *testing.T) {
+	fromC := layoutsFromC(t)
+	if m, errno := ParsePacketMreq(fromC["packet_mreq"]); errno != 0 || m != (PacketMreq{1, 2, 6}) {
+		t.Errorf("packet_mreq: %+v, %v", m, errno)
+	}
+	if r, errno := ParseTpacketReq(fromC["tpacket_req"]); errno != 0 || r != (TpacketReq{1, 2, 3, 4}) {
+		t.Errorf("tpacket_req: %+v, %v", r, errno)
+	}
+	if p, errno := ParseSockFprog(fromC["sock_fprog"]); errno != 0 || p != (SockFprog{1, 0x1122334455667788}) {
+		t.Errorf("sock_fprog: %+v, %v", p, errno)
+	}
+	sa, errno := ParseSockaddrLL(fromC["sockaddr_ll"])
+	if errno != 0 || string(sa.Bytes()) != string(fromC["sockaddr_ll"]) {
+		t.Errorf("sockaddr_ll: %+v, %v", sa, errno)
 	}
 }
 

@@ -27,6 +27,10 @@ type Sockaddr struct {
 	Scope uint32
 	// PortID and Groups are for AF_NETLINK.
 	PortID, Groups uint32
+	// Link is for AF_PACKET. LinkName says that the address is a socket's own,
+	// which getsockname(2) tells without what follows the hardware address.
+	Link     SockaddrLL
+	LinkName bool
 }
 
 // Family is the sa_family of the raw address b; EINVAL if it is too short to
@@ -38,7 +42,7 @@ func Family(b []byte) (uint16, unix.Errno) {
 	return binary.NativeEndian.Uint16(b), 0
 }
 
-// ParseSockaddr decodes an AF_INET, AF_INET6, AF_NETLINK or AF_UNSPEC address.
+// ParseSockaddr decodes an AF_INET, AF_INET6, AF_NETLINK, AF_PACKET or AF_UNSPEC address.
 // EINVAL: too short for its family. EAFNOSUPPORT: another family.
 func ParseSockaddr(b []byte) (Sockaddr, unix.Errno) {
 	family, errno := Family(b)
@@ -67,6 +71,12 @@ func ParseSockaddr(b []byte) (Sockaddr, unix.Errno) {
 		}
 		sa.PortID = binary.NativeEndian.Uint32(b[4:])
 		sa.Groups = binary.NativeEndian.Uint32(b[8:])
+	case unix.AF_PACKET:
+		link, errno := ParseSockaddrLL(b)
+		if errno != 0 {
+			return Sockaddr{}, errno
+		}
+		sa.Link = link
 	default:
 		return Sockaddr{}, unix.EAFNOSUPPORT
 	}
@@ -97,6 +107,12 @@ func (sa Sockaddr) Bytes() []byte {
 		binary.NativeEndian.PutUint16(b, sa.Family)
 		binary.NativeEndian.PutUint32(b[4:], sa.PortID)
 		binary.NativeEndian.PutUint32(b[8:], sa.Groups)
+		return b
+	case unix.AF_PACKET:
+		b := sa.Link.Bytes()
+		if sa.LinkName {
+			return b[:OffsetSockaddrLLAddr+sa.Link.AddrLen]
+		}
 		return b
 	}
 	b := make([]byte, 2)

@@ -28,7 +28,7 @@ func bindAddress(family int, raw []byte) (abi.Sockaddr, unix.Errno) {
 		return sa, errno
 	}
 	if int(f) != family {
-		if family == unix.AF_NETLINK {
+		if family == unix.AF_NETLINK || family == unix.AF_PACKET {
 			return abi.Sockaddr{}, unix.EINVAL
 		}
 		return abi.Sockaddr{}, unix.EAFNOSUPPORT
@@ -51,6 +51,9 @@ func streamAddress(family int, raw []byte) (abi.Sockaddr, unix.Errno) {
 // remoteAddress decodes the address of a datagram connect(2) or sendto(2). AF_UNSPEC is
 // passed on: it dissolves the association.
 func remoteAddress(family int, raw []byte) (abi.Sockaddr, unix.Errno) {
+	if family == unix.AF_PACKET {
+		return linkAddress(raw)
+	}
 	f, errno := abi.Family(raw)
 	if errno != 0 {
 		return abi.Sockaddr{}, errno
@@ -74,6 +77,16 @@ func remoteAddress(family int, raw []byte) (abi.Sockaddr, unix.Errno) {
 	return abi.ParseSockaddr(raw)
 }
 
+// linkAddress decodes the address of a packet that is sent (packet_snd), which
+// may be of any family by its own word.
+func linkAddress(raw []byte) (abi.Sockaddr, unix.Errno) {
+	link, errno := abi.ParseSockaddrLL(raw)
+	if errno == 0 && len(raw) < abi.OffsetSockaddrLLAddr+int(raw[abi.OffsetSockaddrLLAddr-1]) {
+		errno = unix.EINVAL
+	}
+	return abi.Sockaddr{Family: unix.AF_PACKET, Link: link}, errno
+}
+
 // checkLength is the test that every family makes before it looks at an
 // address: EINVAL if it is too short.
 func checkLength(family int, raw []byte) unix.Errno {
@@ -83,6 +96,8 @@ func checkLength(family int, raw []byte) unix.Errno {
 		least = 24 // SIN6_LEN_RFC2133
 	case unix.AF_NETLINK:
 		least = abi.SizeofSockaddrNetlink
+	case unix.AF_PACKET:
+		least = abi.SizeofSockaddrLL
 	}
 	if len(raw) < least {
 		return unix.EINVAL

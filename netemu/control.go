@@ -15,6 +15,7 @@ type wanted struct {
 	ttl, tos, pktInfo                bool
 	hopLimit, trafficClass, pktInfo6 bool
 	hopLimit2292, pktInfo2292        bool // RFC 2292's, with other numbers
+	auxData                          bool
 }
 
 // messages are the control messages that go with a datagram, in the order in
@@ -51,5 +52,6 @@ func (w wanted) messages(family int, a arrival) []abi.Cmsg {
 		return abi.In6Pktinfo{NIC: c.PktInfo.NIC, Addr: c.PktInfo.Dst}.Bytes()
 	})
 	add(v6 && w.hopLimit2292 && c.HopLimit >= 0, unix.SOL_IPV6, unix.IPV6_2292HOPLIMIT, func() []byte { return abi.IntBytes(int32(c.HopLimit)) })
+	add(w.auxData && a.aux != nil, unix.SOL_PACKET, unix.PACKET_AUXDATA, func() []byte { return a.aux.Bytes() })
 	return out
 }

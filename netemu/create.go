@@ -20,6 +20,8 @@ func (e *Emulator) socket(t trap.Task, c trap.Call) trap.Verdict {
 		return e.socketInet(t, id, flags)
 	case unix.AF_NETLINK:
 		return e.socketNetlink(t, id, flags)
+	case unix.AF_PACKET:
+		return e.socketPacket(t, id, flags)
 	}
 	e.ledger.count(t, "address family", id.family)
 	return trap.Fail(unix.EAFNOSUPPORT)
@@ -124,7 +126,7 @@ func (e *Emulator) socketpair(_ trap.Task, c trap.Call) trap.Verdict {
 	case errno != 0:
 	case id.family == unix.AF_UNIX:
 		return trap.Run()
-	case id.family == unix.AF_NETLINK:
+	case id.family == unix.AF_NETLINK, id.family == unix.AF_PACKET:
 		errno = unix.EOPNOTSUPP
 	case id.family != unix.AF_INET && id.family != unix.AF_INET6:
 		errno = unix.EAFNOSUPPORT

@@ -8,38 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
+	"netbox/netemu/filter"
 	"netbox/netemu/stack"
 	"netbox/netemu/surrogate"
 	"netbox/trap"
 )
 
-// transport is what a datagram socket sends and receives with: UDP, ICMP echo,
-// raw IP or netlink. Its methods do not block.
-type transport interface {
-	bind(sa abi.Sockaddr) unix.Errno
-	connect(sa abi.Sockaddr) unix.Errno
-	disconnect() unix.Errno
-	name() (abi.Sockaddr, unix.Errno)
-	peer() (abi.Sockaddr, unix.Errno)
-	// send sends p; to is nil for the connected peer.
-	send(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno
-	// receive takes the next datagram, in buf. EAGAIN: none. EINTR: what came
-	// was not for the task, look again. Another errno: a pending error.
-	receive(buf []byte) (int, arrival, unix.Errno)
-	// queuedError takes an entry of the IP_RECVERR queue.
-	queuedError() (stack.QueuedError, bool)
-	// endpoint is for options; nil if there is none.
-	endpoint() *stack.Endpoint
-	close()
-}
-
-// arrival is what is remembered of a datagram until the task has read it.
-type arrival struct {
-	from    abi.Sockaddr
-	control stack.Control
-}
-
-// datagram is a UDP, ICMP echo, raw or netlink socket. Its inbound goroutine
+// datagram is a UDP, ICMP echo, raw, packet or netlink socket. Its inbound goroutine
 // moves what the transport receives to the surrogate, outbound what the task
 // sends natively to the transport.
 type datagram struct {
@@ -52,6 +27,9 @@ type datagram struct {
 	readable    chan struct{}
 	done        chan struct{}
 	unsubscribe func()
+
+	// filter is the program of SO_ATTACH_FILTER, nil: none.
+	filter atomic.Pointer[filter.Program]
 
 	// caller is the task that last made a trapped call on the socket.
 	caller atomic.Int32
@@ -121,8 +99,8 @@ func (e *Emulator) startDatagram(id identity, flags int, tr transport) (*datagra
 		e: e, idn: id, sur: sur, tr: tr, receiveTimeout: -1,
 		readable: make(chan struct{}, 1), done: make(chan struct{}), unsubscribe: func() {},
 	}
-	if ep := tr.endpoint(); ep != nil {
-		d.unsubscribe = ep.Notify(unix.POLLIN|unix.POLLERR|unix.POLLHUP, func() { token(d.readable) })
+	if src, ok := tr.(source); ok {
+		d.unsubscribe = src.subscribe(func() { token(d.readable) })
 		e.wg.Add(1) // inbound
 		go d.inbound()
 	}
@@ -133,6 +111,9 @@ func (e *Emulator) startDatagram(id identity, flags int, tr transport) (*datagra
 }
 
 func (d *datagram) connect(t trap.Task, _ int32, raw []byte) trap.Verdict {
+	if d.idn.family == unix.AF_PACKET {
+		return trap.Fail(unix.EOPNOTSUPP) // sock_no_connect
+	}
 	sa, errno := remoteAddress(d.idn.family, raw)
 	if errno != 0 {
 		return trap.Fail(errno)
@@ -150,7 +131,7 @@ func (d *datagram) peer() (abi.Sockaddr, unix.Errno) { return d.tr.peer() }
 // shutdown fails on a socket that is not connected, and is remembered all the
 // same, as inet_shutdown has it: it wakes readers.
 func (d *datagram) shutdown(c trap.Call, how int32) trap.Verdict {
-	if d.idn.family == unix.AF_NETLINK {
+	if d.idn.family == unix.AF_NETLINK || d.idn.family == unix.AF_PACKET {
 		return trap.Fail(unix.EOPNOTSUPP)
 	}
 	_, unconnected := d.tr.peer()
@@ -267,6 +248,10 @@ func (d *datagram) pull() unix.Errno {
 			if !queued {
 				d.fail(errno)
 			}
+			continue
+		}
+		n, keep := d.filtered((*buf)[:n], a)
+		if !keep {
 			continue
 		}
 		if errno := d.sur.Push((*buf)[:n], a); errno == unix.ECONNREFUSED {

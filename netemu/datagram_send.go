@@ -138,7 +138,7 @@ func checkIPv4(o outgoing) unix.Errno {
 // checkDestination is EDESTADDRREQ for a datagram without one, and EINVAL for
 // a port of 0.
 func (d *datagram) checkDestination(to *abi.Sockaddr) unix.Errno {
-	if to == nil {
+	if to == nil && d.idn.family != unix.AF_PACKET {
 		if _, errno := d.tr.peer(); errno != 0 {
 			return unix.EDESTADDRREQ
 		}

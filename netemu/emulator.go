@@ -7,17 +7,18 @@
 // a verdict. A descriptor that is no surrogate of ours is the kernel's
 // business, but for addresses that leave the sandbox (native.go).
 //
-// A socket is a stream (TCP), a datagram socket (UDP, ICMP echo, raw) or a
+// A socket is a stream (TCP), a datagram socket (UDP, ICMP echo, raw, packet) or a
 // netlink socket. It joins a surrogate, an endpoint of netemu/stack and the
 // goroutines that pump between them, and owns all three: they end when the
 // surrogate's last copy is closed, or the connection is over.
 //
 // Lock order: stream.mu or datagram.mu → listener.mu → an accepted stream's mu →
-// registry.mu → the locks of surrogate and stack. No lock is held across a callback into the tracer.
+// registry.mu → the locks of surrogate and stack. For packet sockets see packet_sockets.go. No lock is held across a callback into the tracer.
 package netemu
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,7 @@ type Emulator struct {
 	linger  lingering
 	mirror  mirror
 	misled  atomic.Bool // see symlink
+	packets packetSockets
 
 	sweepNow chan struct{}
 	stop     chan struct{}
@@ -74,6 +76,7 @@ func New(c Config) *Emulator {
 		stop:     make(chan struct{}),
 	}
 	e.reg.init()
+	e.packets.stack = c.Stack
 	e.netlink.ServeSockets(inventory{e})
 	e.wg.Add(1) // sweeper
 	go e.sweeper()
@@ -82,6 +85,9 @@ func New(c Config) *Emulator {
 
 // Handle implements trap.Handler.
 func (e *Emulator) Handle(t trap.Task, c trap.Call) trap.Verdict {
+	if slices.Contains(polls, c.NR) {
+		return e.readiness(t, c)
+	}
 	row, ok := syscalls[c.NR]
 	if !ok {
 		e.ledger.count(t, "syscall", c.NR)

@@ -51,11 +51,11 @@ func (v inventory) Sockets(table, family uint8) []netlink.Socket {
 	return list
 }
 
-// tableOf is the table that a datagram socket is in: 0 for netlink sockets. That
-// of ICMP echo sockets is in /proc/net only.
+// tableOf is the table that a datagram socket is in: 0 for netlink and packet
+// sockets. That of ICMP echo sockets is in /proc/net only.
 func tableOf(id *identity) uint8 {
 	switch {
-	case id.family == unix.AF_NETLINK:
+	case id.family == unix.AF_NETLINK, id.family == unix.AF_PACKET:
 		return 0
 	case id.typ == unix.SOCK_RAW:
 		return unix.IPPROTO_RAW

@@ -30,6 +30,10 @@ type option struct {
 	size int
 	// get returns the whole value, which is cut to length, the program's.
 	get func(s socket, length int) ([]byte, unix.Errno)
+	// take is set for a value that points into the program's memory, and answer
+	// is getsockopt(2) where what the program passed says what is asked.
+	take   func(t trap.Task, s socket, value []byte) unix.Errno
+	answer func(t trap.Task, c trap.Call, s socket, length int) unix.Errno
 	// deny says why a socket cannot have the option set, denyGet why not read.
 	deny, denyGet func(s socket) unix.Errno
 	// least and most bound the length of a value that can be set, in bytes;
@@ -82,6 +86,9 @@ func (e *Emulator) setsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
+	if row.take != nil {
+		return trap.Fail(row.take(t, s, value))
+	}
 	return trap.Fail(apply(s, k, row, value))
 }
 
@@ -131,10 +138,7 @@ func (e *Emulator) getsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	l := levelOf(s, k.level)
 	if l == nil {
 		e.ledger.count(t, "socket option", k)
-		if s.id().family == unix.AF_INET {
-			return trap.Fail(unix.EOPNOTSUPP) // do_ip_getsockopt
-		}
-		return trap.Fail(unix.ENOPROTOOPT)
+		return trap.Fail(noLevel(s))
 	}
 	length, errno := readInt32(t, c.Pointer(4))
 	switch {
@@ -152,7 +156,10 @@ func (e *Emulator) getsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	if !ok {
 		e.ledger.count(t, "socket option", k)
 	}
-	if row.native && row.get == nil && row.getInt == nil {
+	switch {
+	case row.answer != nil:
+		return trap.Fail(row.answer(t, c, s, int(length)))
+	case row.native && row.get == nil && row.getInt == nil:
 		return trap.Run()
 	}
 	value, errno := l.value(s, row, int(length))
@@ -167,6 +174,14 @@ func (e *Emulator) getsockopt(t trap.Task, c trap.Call) trap.Verdict {
 		}
 	}
 	return trap.Fail(writeOption(t, c, value, int(length)))
+}
+
+// noLevel is getsockopt(2) of a level that there is not (do_ip_getsockopt).
+func noLevel(s socket) unix.Errno {
+	if s.id().family == unix.AF_INET {
+		return unix.EOPNOTSUPP
+	}
+	return unix.ENOPROTOOPT
 }
 
 func writeOption(t trap.Task, c trap.Call, value []byte, length int) unix.Errno {

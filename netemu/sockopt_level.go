@@ -66,6 +66,8 @@ var levels = map[int32][]*level{
 		{has: isRaw6, rows: raw6Options, copyInt: wholeInt, early: true},
 	},
 	unix.SOL_ICMPV6: {{has: isRaw6, rows: icmpv6Options, copyInt: wholeInt}},
+	// packet_setsockopt (net/packet/af_packet.c)
+	unix.SOL_PACKET: {{has: isPacket, rows: packetOptions, copyInt: wholeInt}},
 	// netlink_setsockopt (net/netlink/af_netlink.c)
 	unix.SOL_NETLINK: {{has: isNetlink, find: netlinkOption, copyInt: wholeInt}},
 }
@@ -88,7 +90,7 @@ func isRaw6(id *identity) bool    { return id.family == unix.AF_INET6 && id.typ 
 func isIPv6(id *identity) bool    { return id.family == unix.AF_INET6 }
 
 func isUDP(id *identity) bool {
-	return !isNetlink(id) && id.typ == unix.SOCK_DGRAM && id.protocol == unix.IPPROTO_UDP
+	return (id.family == unix.AF_INET || isIPv6(id)) && id.typ == unix.SOCK_DGRAM && id.protocol == unix.IPPROTO_UDP
 }
 
 // hasIPv4Options is what ipv6_setsockopt hands on to ip_setsockopt.
@@ -134,7 +136,7 @@ func (l *level) copyIn(s socket, row option, known bool, a argument) ([]byte, un
 		}
 	}
 	switch {
-	case !known || !isInt && row.set == nil:
+	case !known || !isInt && row.set == nil && row.take == nil:
 		return nil, unix.ENOPROTOOPT
 	case a.length < row.least || row.most > 0 && a.length > row.most || isInt && !row.short && a.length < l.least:
 		return nil, unix.EINVAL

@@ -14,7 +14,7 @@ import (
 // those that native calls obey (the timeouts, SO_RCVLOWAT) really work.
 var socketOptions = map[int32]option{
 	unix.SO_REUSEADDR: flag("SO_REUSEADDR", stack.ReuseAddr),
-	unix.SO_REUSEPORT: flag("SO_REUSEPORT", stack.ReusePort),
+	unix.SO_REUSEPORT: {name: "SO_REUSEPORT", setInt: setReusePort, getInt: flag("SO_REUSEPORT", stack.ReusePort).getInt},
 	unix.SO_BROADCAST: flag("SO_BROADCAST", stack.Broadcast),
 	unix.SO_KEEPALIVE: flag("SO_KEEPALIVE", stack.KeepAlive),
 
@@ -74,13 +74,21 @@ var socketOptions = map[int32]option{
 	unix.SO_COOKIE:           native("SO_COOKIE", ""),
 	unix.SO_MEMINFO:          native("SO_MEMINFO", "tells of the surrogate"),
 
-	// A filter would see the surrogate's messages, which are without headers.
-	// As from a kernel that socket filters were left out of.
-	unix.SO_ATTACH_FILTER: {name: "SO_ATTACH_FILTER", get: empty, partial: "no filter can be attached"},
-	unix.SO_DETACH_FILTER: native("SO_DETACH_FILTER", "there is none to detach"),
-	unix.SO_LOCK_FILTER:   native("SO_LOCK_FILTER", "there is none to lock"),
+	// On streams and netlink sockets as from a kernel that socket filters were
+	// left out of.
+	unix.SO_ATTACH_FILTER: {name: "SO_ATTACH_FILTER", deny: notFiltered, take: attachFilter, answer: answerFilter, partial: "not on streams and netlink sockets"},
+	unix.SO_DETACH_FILTER: {name: "SO_DETACH_FILTER", setInt: detachFilter},
+	unix.SO_LOCK_FILTER:   {name: filterLock, setInt: lockFilter, getInt: recall(filterLock, 0)},
 	// Nothing would tell that a zero-copy buffer is free again.
 	unix.SO_ZEROCOPY: off("SO_ZEROCOPY", "cannot be switched on, as in families that have it not", unix.EOPNOTSUPP),
+}
+
+// setReusePort is SO_REUSEPORT, which only sockets with ports can switch on.
+func setReusePort(s socket, v int32) unix.Errno {
+	if s.endpoint() == nil && v != 0 {
+		return unix.EOPNOTSUPP
+	}
+	return flag("SO_REUSEPORT", stack.ReusePort).setInt(s, v)
 }
 
 // denied is an option that only CAP_NET_ADMIN may set, which nobody has over

@@ -19,6 +19,7 @@ var optionSockets = []identity{
 	{family: unix.AF_INET6, typ: unix.SOCK_DGRAM, protocol: unix.IPPROTO_ICMPV6},
 	{family: unix.AF_INET, typ: unix.SOCK_RAW, protocol: unix.IPPROTO_ICMP},
 	{family: unix.AF_INET6, typ: unix.SOCK_RAW, protocol: unix.IPPROTO_ICMPV6},
+	{family: unix.AF_PACKET, typ: unix.SOCK_RAW},
 }
 
 // optionsUnlike are rows without a gap that all the same may answer otherwise.

@@ -16,7 +16,7 @@ type syscallRow struct {
 // syscalls is the table of what is emulated, by number. The filter (package
 // seccomp) decides which calls get here.
 var syscalls = map[int]syscallRow{
-	unix.SYS_SOCKET:      {"socket", (*Emulator).socket, "AF_INET, AF_INET6, AF_NETLINK (ROUTE); AF_UNIX is native; AF_PACKET and others: EAFNOSUPPORT"},
+	unix.SYS_SOCKET:      {"socket", (*Emulator).socket, "AF_INET, AF_INET6, AF_NETLINK, AF_PACKET; AF_UNIX is native; others: EAFNOSUPPORT"},
 	unix.SYS_SOCKETPAIR:  {"socketpair", (*Emulator).socketpair, ""},
 	unix.SYS_BIND:        {"bind", (*Emulator).bind, ""},
 	unix.SYS_CONNECT:     {"connect", (*Emulator).connect, ""},
@@ -37,5 +37,6 @@ var syscalls = map[int]syscallRow{
 	unix.SYS_OPENAT:      {"openat", (*Emulator).open, ""},
 	unix.SYS_OPENAT2:     {"openat2", (*Emulator).open, ""},
 	unix.SYS_SYMLINKAT:   {"symlinkat", (*Emulator).symlink, ""},
+	unix.SYS_MMAP:        {"mmap", (*Emulator).mmap, "rings of packet sockets"},
 	unix.SYS_IOCTL:       {"ioctl", (*Emulator).ioctl, "the SIOC* network requests"},
 }

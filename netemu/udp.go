@@ -21,6 +21,11 @@ func (t inet) disconnect() unix.Errno             { return t.ep.Disconnect() }
 func (t inet) endpoint() *stack.Endpoint          { return t.ep }
 func (t inet) close()                             { t.ep.Close() }
 
+// subscribe implements source.
+func (t inet) subscribe(f func()) (cancel func()) {
+	return t.ep.Notify(unix.POLLIN|unix.POLLERR|unix.POLLHUP, f)
+}
+
 func (t inet) queuedError() (stack.QueuedError, bool) { return t.ep.TakeQueuedError() }
 
 func (t inet) name() (abi.Sockaddr, unix.Errno) {

@@ -20,21 +20,16 @@ func Build(sysctls bool) (Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := bpf.Assemble(insns)
-	if err != nil {
-		return nil, fmt.Errorf("seccomp: assemble: %w", err)
-	}
-	f := make(Filter, len(raw))
-	for i, r := range raw {
-		f[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
-	}
-	return f, nil
+	return assembled(insns)
 }
 
 // Trapped says whether a rule of the filter traps call nr under some
 // arguments. A task stopped at any other call was stopped by a filter that
 // the program loaded itself.
 func Trapped(nr int) bool { return trapped[nr] }
+
+// Polls says whether the filter of [BuildPolls] traps call nr.
+func Polls(nr int) bool { return slices.Contains(pollNumbers, uint32(nr)) }
 
 var trapped = func() map[int]bool {
 	m := map[int]bool{}

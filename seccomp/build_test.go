@@ -85,6 +85,15 @@ func TestRows(t *testing.T) {
 		{"socketpair", [6]uint64{unix.AF_UNIX}, allow},
 		{"socketpair", [6]uint64{unix.AF_INET}, trace},
 
+		{"mmap", [6]uint64{0, 4096, unix.PROT_READ | unix.PROT_WRITE, unix.MAP_SHARED, 3, 0}, trace},
+		{"mmap", [6]uint64{0, 4096, unix.PROT_WRITE, unix.MAP_SHARED | unix.MAP_POPULATE | unix.MAP_LOCKED, 3, 0}, trace},
+		{"mmap", [6]uint64{0, 4096, unix.PROT_WRITE, unix.MAP_SHARED_VALIDATE, 3, 0}, trace},
+		{"mmap", [6]uint64{0, 4096, unix.PROT_READ | unix.PROT_WRITE, unix.MAP_PRIVATE, 3, 0}, allow},
+		{"mmap", [6]uint64{0, 4096, unix.PROT_READ, unix.MAP_SHARED, 3, 0}, allow},
+		{"mmap", [6]uint64{0, 4096, unix.PROT_WRITE, unix.MAP_SHARED | unix.MAP_ANONYMOUS, 3, 0}, allow},
+		{"mmap", [6]uint64{0, 4096, unix.PROT_WRITE, unix.MAP_SHARED, 0xffffffff, 0}, allow},
+		{"mmap", [6]uint64{0, 4096, unix.PROT_WRITE, unix.MAP_SHARED, 0xffffffffffffffff, 0}, allow},
+
 		{"sendto", [6]uint64{3, 1, 1, 0, 0, 0}, allow},
 		{"sendto", [6]uint64{3, 1, 1, unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT, 0, 16}, allow},
 		{"sendto", [6]uint64{3, 1, 1, 0, 0x1000, 16}, trace},
@@ -243,13 +252,23 @@ func TestHotPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	info := machine(t)
-	for _, name := range []string{"read", "write", "fstat", "newfstatat", "futex", "epoll_pwait", "mmap"} {
-		nr, ok := info.SyscallNames[name]
+	private := [6]uint64{0, 4096, unix.PROT_READ | unix.PROT_WRITE, unix.MAP_PRIVATE, 3, 0}
+	for _, row := range []struct {
+		name string
+		args [6]uint64
+		most int
+	}{
+		{name: "read", most: 11}, {name: "write", most: 11}, {name: "fstat", most: 11}, {name: "newfstatat", most: 11},
+		{name: "futex", most: 11}, {name: "epoll_pwait", most: 11}, {name: "poll", most: 11},
+		// A call with a rule of its own that lets it pass.
+		{name: "mmap", args: private, most: 13},
+	} {
+		nr, ok := info.SyscallNames[row.name]
 		if !ok {
 			continue
 		}
-		if n := steps(t, insns, data(uint32(info.ID), uint32(nr), [6]uint64{})); n > 11 {
-			t.Errorf("%s runs %d instructions", name, n)
+		if n := steps(t, insns, data(uint32(info.ID), uint32(nr), row.args)); n > row.most {
+			t.Errorf("%s runs %d instructions", row.name, n)
 		}
 	}
 	if len(insns) > 200 {
@@ -278,6 +297,10 @@ func steps(t *testing.T, insns []bpf.Instruction, in []byte) int {
 				yes = a != i.Val
 			case bpf.JumpGreaterOrEqual:
 				yes = a >= i.Val
+			case bpf.JumpBitsSet:
+				yes = a&i.Val != 0
+			case bpf.JumpBitsNotSet:
+				yes = a&i.Val == 0
 			default:
 				t.Fatalf("instruction %v on the hot path", i)
 			}

@@ -9,7 +9,8 @@
 // loaded over the number, so that a row with conditions must not be followed
 // by any other. Here the number is searched in a balanced tree (an untrapped
 // call costs at most 11 instructions, and on Linux ≥ 5.11 none: the kernel
-// keeps a bitmap of calls that a filter allows whatever their arguments), and
+// keeps a bitmap of calls that a filter allows whatever their arguments; mmap(2)
+// is not among those, and costs 13), and
 // each leaf decides alone.
 //
 // A call of a foreign ABI (i386, x32) fails with ENOSYS, as on a kernel built

@@ -107,6 +107,11 @@ var rules = []rule{
 		{{arg: 1, op: equal32, val: siocGStampNSNew}},
 	}, "SIOC* requests tell of the host's interfaces; FIONREAD, FIOASYNC and TIOCOUTQ are not among them"},
 
+	{"mmap", trap, [][]test{{
+		{arg: 3, op: anyBit32, val: unix.MAP_SHARED}, {arg: 3, op: noBit32, val: unix.MAP_ANONYMOUS},
+		{arg: 2, op: anyBit32, val: unix.PROT_WRITE}, {arg: 4, op: differs32, val: 1<<32 - 1},
+	}}, "the ring of a packet socket is the emulation's; libraries are mapped privately and files seldom to be written"},
+
 	{"io_uring_setup", missing, nil, "its requests pass no filter"},
 	{"io_uring_enter", missing, nil, "its requests pass no filter"},
 	{"io_uring_register", missing, nil, "its requests pass no filter"},

@@ -36,6 +36,8 @@ const (
 	Remote
 	// PingRange: net.ipv4.ping_group_range has the user's group.
 	PingRange
+	// NetRaw: CAP_NET_RAW, which netbox does not ask for.
+	NetRaw
 	// Descriptors: RLIMIT_NOFILE may be raised to 4100.
 	Descriptors
 )

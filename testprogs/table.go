@@ -120,9 +120,17 @@ var Programs = []Program{
 	{"icmp", join(
 		needing(PingRange, every(everyC, "dgram_v4")),
 		needing(PingRange, every(dynamic, "dgram_v6 dgram_identifier dgram_refuses_others dgram_waits")),
-		needing(Root, every(dynamic, "raw_v4 raw_v6")),
+		needing(NetRaw, every(dynamic, "raw_v4 raw_v6")),
 		needing(PingRange|Remote, every(dynamic, "remote_v4")),
 	)},
+	{"raw", needing(NetRaw, every(dynamic, `any_protocol_v4 any_protocol_v6 unknown_protocol header_included
+		header_included_v6 checksum_v6 icmp_filter socket_filters bound_and_connected`))},
+	{"packet", needing(NetRaw, every(dynamic, `names receive_raw receive_cooked filter_cuts filter_ancillary
+		filter_options options memberships auxdata send_raw send_cooked arp`))},
+	{"ring", needing(NetRaw, join(
+		every([]Flavour{Dynamic, Static, StaticPIE}, "packets_v2"),
+		every(dynamic, "packets_v1 several waits interrupted overflow long_packet child refused files"),
+	))},
 	{"netdev", join(
 		every(resolver, "getifaddrs if_nametoindex if_nameindex localhost numeric connect_by_name"),
 		every(dynamic, "siocgifconf interface_ioctls"),

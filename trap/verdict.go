@@ -57,10 +57,17 @@ type Native struct {
 // replaced, as by dup3(2). Then's verdict (Done, Fail, or a Wait) goes on with
 // the call; with a nil Then it returns the number. EMFILE and the like end the call
 // with that errno after Failed, if set, was called.
+//
+// With Use the descriptor is there for one run of the trapped call only: with
+// the arguments that Use returns for it. Then it is closed, and the call returns
+// what that run did. TrapPolls has poll(2), select(2), epoll_wait(2) and their
+// kin trapped in the task's process from then on, if that run succeeds.
 type Install struct {
 	File        int
 	CloseOnExec bool
 	At          int32
+	Use         func(fd int32) [6]uint64
+	TrapPolls   bool
 	Then        func(t Task, fd int32) Verdict
 	Failed      func(errno unix.Errno)
 }
@@ -93,7 +100,7 @@ type Wait struct {
 //
 // Then ends the call: n is recvmsg's return or -errno (never a restart
 // errno), flags are msg_flags, fd the installed descriptor or -1. Its verdict
-// may be Done, Fail, Wait, or another Receive.
+// may be Done, Fail, Wait, another Receive, or a Native with Args.
 type Receive struct {
 	FD          int32
 	IOV         uint64

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <linux/tcp.h>
@@ -43,6 +44,27 @@ static void addresses(void)
 	PRINT(sockaddr_in6);
 	PRINT(sockaddr_nl);
 	PRINT(sockaddr_ll);
+}
+
+static void packets(void)
+{
+	struct tpacket_hdr tpacket_hdr = { 0, 1, 2, 3, 4, 5, 6 };
+	struct tpacket2_hdr tpacket2_hdr = { 0, 1, 2, 3, 4, 5, 6789 };
+	struct tpacket_stats tpacket_stats = { 1, 2 };
+	struct tpacket_auxdata tpacket_auxdata = { 1, 2, 3, 4, 5 };
+
+	PRINT(tpacket_hdr);
+	PRINT(tpacket2_hdr);
+	PRINT(tpacket_stats);
+	PRINT(tpacket_auxdata);
+	/* Decoded only. */
+	struct packet_mreq packet_mreq = { 1, 2, 6, { 0 } };
+	struct tpacket_req tpacket_req = { 1, 2, 3, 4 };
+	struct sock_fprog sock_fprog = { 1, (void *)0x1122334455667788 };
+
+	PRINT(packet_mreq);
+	PRINT(tpacket_req);
+	PRINT(sock_fprog);
 }
 
 static void messages(void)
@@ -254,6 +276,7 @@ int main(void)
 {
 	constants();
 	addresses();
+	packets();
 	messages();
 	options();
 	multicast();

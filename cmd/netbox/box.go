@@ -90,6 +90,8 @@ func (b *box) connect() error {
 	c := stack.HostConfig{
 		Addrs:    []netip.Prefix{netip.PrefixFrom(uplink.Host4, uplink.Net4.Bits()), netip.PrefixFrom(uplink.Host6, uplink.Net6.Bits())},
 		Gateways: []netip.Addr{uplink.Gateway4, uplink.Gateway6},
+
+		Neighbours: []netip.Addr{uplink.Nameserver4, uplink.Nameserver6},
 	}
 	var far link.Endpoint
 	if b.uplink.Linked() {

@@ -53,7 +53,7 @@ func (s Socket) kind() kind {
 	switch {
 	case s.Family == unix.AF_INET && isStream:
 		return inetStream
-	case s.Family == unix.AF_INET:
+	case s.Family == unix.AF_INET, s.Family == unix.AF_PACKET: // packet_ioctl asks inet_dgram_ops
 		return inetOther
 	case s.Family == unix.AF_INET6 && isStream:
 		return inet6Stream

@@ -21,6 +21,7 @@ func (s *Stack) SetAddresses(nic int32, list []Address) unix.Errno {
 	if !ok {
 		return unix.ENODEV
 	}
+	defer s.noteFactsLocked()
 	old, wanted := byAddr(d.addrs), byAddr(list)
 	for ip, p := range old {
 		if wanted[ip] != p {
@@ -73,6 +74,7 @@ func (s *Stack) SetInterface(i Interface) unix.Errno {
 	if !ok {
 		return unix.ENODEV
 	}
+	defer s.noteFactsLocked()
 	d.flags, d.txQueueLen, d.group, d.alias = i.Flags, i.TxQueueLen, i.Group, i.Alias
 	id := tcpip.NICID(i.Index)
 	info, ok := s.net.SingleNICInfo(id)
@@ -241,6 +243,7 @@ func (s *Stack) AddDummy(i Interface) unix.Errno {
 func (s *Stack) RemoveInterface(index int32) unix.Errno {
 	s.confMu.Lock()
 	defer s.confMu.Unlock()
+	defer s.noteFactsLocked()
 	delete(s.devices, index)
 	return errno(s.net.RemoveNIC(tcpip.NICID(index)))
 }

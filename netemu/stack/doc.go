@@ -20,6 +20,10 @@
 // is quoted and applies Linux's rules: SO_ERROR and the IP_RECVERR queue.
 // netstack's own port-unreachable on UDP sockets is then ignored.
 //
+// Packet sockets. A tap (tap.go) is shown all packets of all interfaces, on the
+// goroutines that carry them. IP protocols that netstack does not know are given
+// to raw sockets by stand-ins (rawprotocol.go).
+//
 // # Waiting
 //
 // Endpoints never block (a write may wait for the link's queue, milliseconds

@@ -79,21 +79,14 @@ func (s *Stack) NewUDP(f Family) (*Endpoint, unix.Errno) {
 }
 
 // NewRaw makes a raw socket for an IP protocol number, as raw(7) and ipv6(7):
-// an Inet4 one receives the IP header too, IPPROTO_RAW sends only and implies
-// HeaderIncluded. netstack delivers TCP, UDP, ICMP and ICMPv6 to raw sockets
-// and no other protocol.
+// an Inet4 one receives the IP header too, IPPROTO_RAW implies HeaderIncluded.
 func (s *Stack) NewRaw(f Family, proto uint8) (*Endpoint, unix.Errno) {
 	wq := new(waiter.Queue)
-	var ep tcpip.Endpoint
-	var err tcpip.Error
-	if proto == unix.IPPROTO_RAW {
-		ep, err = s.net.NewRawEndpoint(tcpip.TransportProtocolNumber(proto), f.netProto(), wq, false)
-	} else {
-		ep, err = raw.NewEndpoint(s.net, f.netProto(), tcpip.TransportProtocolNumber(proto), wq)
-	}
+	ep, err := raw.NewEndpoint(s.net, f.netProto(), tcpip.TransportProtocolNumber(proto), wq)
 	if err != nil {
 		return nil, errno(err)
 	}
+	ep.SocketOptions().SetHeaderIncluded(proto == unix.IPPROTO_RAW)
 	return s.newEndpoint(ep, wq, kindRaw, f, proto), 0
 }
 

@@ -20,11 +20,12 @@ type HostConfig struct {
 	MTU      int            // of eth0, in bytes; 0: the link's
 	Addrs    []netip.Prefix // of eth0
 	Gateways []netip.Addr   // default routes, at most one a family
+	// Neighbours are who else is on eth0's network.
+	Neighbours []netip.Addr
 }
 
 // hardwareAddr is eth0's hardware address: locally administered, with its IPv4
 // address in the last bytes, so that hosts on one link have different ones.
-// Nothing resolves it.
 func hardwareAddr(addrs []Address) [6]byte {
 	for _, a := range addrs {
 		if a.Addr().Is4() {
@@ -74,7 +75,8 @@ func (s *Stack) addLoopback() error {
 		},
 	}
 	lo.Addrs[0].Label = lo.Name
-	if err := s.addNIC(lo, loopback.New()); err != nil {
+	s.loop = loopback.New()
+	if err := s.addNIC(lo, s.loop); err != nil {
 		return err
 	}
 	s.addInterfaceRoutes(lo)
@@ -87,6 +89,7 @@ func (s *Stack) addEthernet(c HostConfig) error {
 	if err != nil {
 		return err
 	}
+	s.neighbours = append(append(s.neighbours, c.Gateways...), c.Neighbours...)
 	s.addInterfaceRoutes(eth)
 	for _, gw := range c.Gateways {
 		if !onLink(c.Addrs, gw) {

@@ -29,10 +29,14 @@ const (
 // Stack is the IP stack of one host: the sandbox, a gateway or a simulated
 // internet.
 type Stack struct {
+	host bool
 	net  *stack.Stack
-	link link.Endpoint // nil: none
+	link link.Endpoint      // nil: none
+	loop stack.LinkEndpoint // lo; nil: none
+	tap  atomic.Pointer[tap]
 
-	addrs []netip.Prefix // of a far side's eth0
+	addrs      []netip.Prefix // of a far side's eth0
+	neighbours []netip.Addr   // who answers ARP on eth0
 
 	// confMu guards the configuration and its application to netstack.
 	confMu  sync.RWMutex
@@ -40,6 +44,8 @@ type Stack struct {
 	routes  []Route
 	table   []tcpip.Route // netstack's
 	refuses atomic.Bool // some row of routes refuses packets
+	// facts are what a tap needs of it, by interface: it cannot wait for confMu.
+	facts atomic.Pointer[map[int32]facts]
 
 	tcpDropped      atomic.Uint64 // SYNs over maxTCPInFlight
 	errQueueDropped atomic.Uint64 // errors over maxQueuedErrors
@@ -61,21 +67,26 @@ type Stats struct {
 	Link              link.Stats
 }
 
-// newStack makes a stack without interfaces. A host reports its groups with IGMP
-// and MLD; a far side takes everything anyway.
-func newStack(isHost bool) *Stack {
+// newStack makes a stack without interfaces. A host, unlike a far side, keeps
+// packets to its own addresses, reports its groups with IGMP and MLD, and has
+// programs with raw sockets.
+func newStack(host bool) *Stack {
 	silence()
-	s := &Stack{socks: map[tcpip.Endpoint]*Endpoint{}, devices: map[int32]*device{}}
+	s := &Stack{host: host, socks: map[tcpip.Endpoint]*Endpoint{}, devices: map[int32]*device{}}
+	transports := []stack.TransportProtocolFactory{
+		tcp.NewProtocolCUBIC, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6,
+	}
+	if host {
+		transports = append(transports, s.rawProtocols()...)
+	}
 	s.net = stack.New(stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{
-			ipv4.NewProtocolWithOptions(ipv4.Options{IGMP: ipv4.IGMPOptions{Enabled: isHost}}),
-			ipv6.NewProtocolWithOptions(ipv6Options(isHost)),
+			ipv4.NewProtocolWithOptions(ipv4.Options{IGMP: ipv4.IGMPOptions{Enabled: host}}),
+			ipv6.NewProtocolWithOptions(ipv6Options(host)),
 		},
-		TransportProtocols: []stack.TransportProtocolFactory{
-			tcp.NewProtocolCUBIC, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6,
-		},
+		TransportProtocols: transports,
 		// As on Linux, packets to a host's own addresses never leave.
-		HandleLocal: isHost,
+		HandleLocal: host,
 		RawFactory:  raw.EndpointFactory{},
 	})
 	return s
@@ -154,12 +165,17 @@ func (s *Stack) Stats() Stats {
 
 // addNIC makes an interface on ep, with addresses.
 func (s *Stack) addNIC(i Interface, ep stack.LinkEndpoint) error {
-	if err := s.net.CreateNICWithOptions(tcpip.NICID(i.Index), ep, stack.NICOptions{Name: i.Name, Disabled: !i.Up}); err != nil {
+	o := stack.NICOptions{Name: i.Name, Disabled: !i.Up, DeliverLinkPackets: s.host}
+	if err := s.net.CreateNICWithOptions(tcpip.NICID(i.Index), ep, o); err != nil {
 		return fmt.Errorf("interface %s: %s", i.Name, err)
 	}
 	s.confMu.Lock()
 	s.devices[i.Index] = &device{kind: i.Kind, flags: i.Flags, txQueueLen: i.TxQueueLen}
 	s.confMu.Unlock()
+	if t := s.tap.Load(); t != nil {
+		// It cannot fail: the interface is there.
+		_ = s.net.RegisterPacketEndpoint(tcpip.NICID(i.Index), header.EthernetProtocolAll, t)
+	}
 	if en := s.SetAddresses(i.Index, i.Addrs); en != 0 {
 		return fmt.Errorf("interface %s: addresses %v: %w", i.Name, i.Addrs, en)
 	}

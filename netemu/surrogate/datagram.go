@@ -39,9 +39,10 @@ type pushed[M any] struct {
 // keep.
 const pruneAt = 64
 
-// MaxDatagram is the largest datagram that a surrogate carries: UDP's largest
-// payload is 65507 bytes, a netlink reply 32 KiB.
-const MaxDatagram = 1 << 16
+// MaxDatagram is the largest datagram that a surrogate carries: a packet as large
+// as lo's MTU of 65536 bytes with its Ethernet header. UDP's largest payload is
+// 65507 bytes, a netlink reply 32 KiB.
+const MaxDatagram = 1<<16 + 14
 
 // NewDatagram makes a datagram surrogate.
 func NewDatagram[M any](nonblock bool) (*Datagram[M], Pair, error) {

@@ -14,6 +14,8 @@ var allowed = map[string][]string{
 	"tracer/ptrace":      {"trap", "seccomp", "abi", "tracer/..."},
 	"netemu":             {"trap", "abi", "netemu/..."},
 	"netemu/surrogate":   {},
+	"netemu/filter":      {},
+	"netemu/ring":        {"abi"},
 	"netemu/link":        {},
 	"netemu/stack":       {"netemu/link"},
 	"netemu/netdev":      {"abi", "netemu/stack"},

@@ -95,6 +95,8 @@ func (s *suite) unmet(c column, r row) string {
 		return r.Reason
 	case r.Needs&testprogs.Root != 0 && len(c.user.Prefix) > 0:
 		return "needs root"
+	case r.Needs&testprogs.NetRaw != 0 && len(c.user.Prefix) > 0 && c.netbox == nil:
+		return "needs CAP_NET_RAW"
 	case r.Needs&testprogs.Remote != 0 && s.host == nil && c.netbox == nil:
 		return "needs remote hosts, and no namespace can be made"
 	}

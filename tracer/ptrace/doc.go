@@ -24,6 +24,8 @@
 // seccomp-stop. So calls always begin at a seccomp-stop and end at a
 // syscall-exit-stop; see phase in task.go.
 //
+// A process that maps a packet ring gets a second filter, see polls.go.
+//
 // Descriptors get into a process through its control socket, see control.go.
 //
 // Ownership: all state belongs to the loop's thread; there are no locks but

@@ -27,6 +27,7 @@ type Engine struct {
 	log     *slog.Logger
 	stopped func(unix.Signal)
 	filter  seccomp.Filter
+	polls   seccomp.Filter // for who has mapped a packet ring
 
 	tasks     map[int]*task
 	processes map[int]*process
@@ -50,6 +51,10 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	polls, err := seccomp.BuildPolls()
+	if err != nil {
+		return nil, err
+	}
 	if err := quietStops(); err != nil {
 		return nil, fmt.Errorf("SIGCHLD: %w", err)
 	}
@@ -58,7 +63,7 @@ func New(c Config) (*Engine, error) {
 		return nil, err
 	}
 	return &Engine{
-		handler: c.Handler, log: c.Log, stopped: c.MainStopped, filter: filter, listener: l,
+		handler: c.Handler, log: c.Log, stopped: c.MainStopped, filter: filter, polls: polls, listener: l,
 		tasks: map[int]*task{}, processes: map[int]*process{},
 		gates: map[any]*gate{}, controls: map[uint64]*control{},
 	}, nil

@@ -48,7 +48,7 @@ func (e *Engine) seccompStop(t *task) {
 	t.work = t.saved
 	t.call = trap.Call{NR: t.saved.nr(), Args: t.saved.args()}
 	switch {
-	case !seccomp.Trapped(t.call.NR):
+	case !seccomp.Trapped(t.call.NR) && !(t.proc.polls && seccomp.Polls(t.call.NR)):
 		// A filter that the program loaded wants a tracer. It has none.
 		e.stats.Foreign++
 		t.finish(-int64(unix.ENOSYS))
@@ -125,7 +125,7 @@ func (e *Engine) childStop(t *task) {
 	if path.task(t.proc.pid, "/task/").number(int64(child)).exists() {
 		e.add(child, t.proc.pid, 0)
 	} else if path.task(child, "").exists() {
-		e.add(child, child, t.proc.control)
+		e.add(child, child, t.proc.control).proc.polls = t.proc.polls
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 // task is made to run, so that the kernel gives the number.
 //
 //	take ──► (place ──► undo) ──► done          At >= 0: dup3, then close
+//	  │      (use ──► (guard ──►) undo)         Use: the call itself, then close
 //	  │  ▲
 //	  │  └─── discard                           a message of a killed task's
 //	  └► remake: open ──► reach ──► raise ──► tidy ──► take
@@ -25,6 +26,7 @@ type installRun struct {
 	remake remaking
 	queued *control
 	after  trap.Verdict // goes on with the call after undo
+	alone  bool         // guard: for this thread only
 }
 
 type installStage uint8
@@ -33,6 +35,8 @@ const (
 	take    installStage = iota // recvmsg on the control socket
 	discard                     // close what a stale message brought
 	place                       // dup3 to the number asked for
+	use                         // the trapped call with the descriptor
+	guard                       // seccomp, for TrapPolls
 	undo                        // close the descriptor, then go on with after
 	open                        // socket for a new control socket
 	reach                       // connect it to the supervisor
@@ -56,6 +60,11 @@ func (o *installRun) enter(t *task) {
 			flags = unix.O_CLOEXEC
 		}
 		t.invoke(unix.SYS_DUP3, &[6]uint64{uint64(o.fd), uint64(o.in.At), flags})
+	case use:
+		args := o.in.Use(o.fd)
+		t.invoke(t.call.NR, &args)
+	case guard:
+		o.guard(t)
 	case undo:
 		t.invoke(unix.SYS_CLOSE, &[6]uint64{uint64(o.fd)})
 	default:
@@ -72,6 +81,10 @@ func (o *installRun) leave(t *task, ret int64) {
 		t.chain()
 	case place:
 		o.placed(t, ret)
+	case use:
+		o.used(t, ret)
+	case guard:
+		o.guarded(t, ret)
 	case undo:
 		t.begin(o.after)
 	default:
@@ -157,7 +170,12 @@ func (o *installRun) arrived(t *task, fd int32) {
 	o.fd = fd
 	o.letGo(t)
 	t.e.stats.Installs++
-	if o.in.At >= 0 && o.in.At != fd {
+	switch {
+	case o.in.Use != nil:
+		o.stage = use
+		t.chain()
+		return
+	case o.in.At >= 0 && o.in.At != fd:
 		o.stage = place
 		t.chain()
 		return

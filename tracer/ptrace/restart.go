@@ -20,8 +20,11 @@ func interrupted(ret int64) bool { return -ret >= eRestartSys && -ret <= eRestar
 // untraced one: so EINTR must be left to the kernel, which knows whether a
 // handler runs.
 func restartCode(ret int64) int64 {
-	if ret == -eINTR {
-		return eRestartNoHand // socket(7): no restart under SO_RCVTIMEO
+	switch -ret {
+	case eINTR: // socket(7): no restart under SO_RCVTIMEO
+		return eRestartNoHand
+	case eRestartNoHand, eRestartBlock: // as after poll(2)
+		return eRestartNoHand
 	}
 	return eRestartSys
 }

@@ -76,6 +76,8 @@ type process struct {
 	// control is the number of the hidden control descriptor, as far as is
 	// known: the program may have closed or replaced it.
 	control int32
+	// polls says that the filter of poll(2) is loaded.
+	polls bool
 }
 
 // The trap.Task interface.

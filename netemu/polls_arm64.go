@@ -1,0 +1,6 @@
+package netemu
+
+import "golang.org/x/sys/unix"
+
+// polls are the calls that wait for descriptors.
+var polls = []int{unix.SYS_PPOLL, unix.SYS_PSELECT6, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2}
