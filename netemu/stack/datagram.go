@@ -205,42 +205,6 @@ func (e *Endpoint) checkSize(n int, dst netip.Addr) unix.Errno {
 	return unix.EMSGSIZE
 }
 
-// TooBig is the MTU that keeps n bytes behind the IP header from being sent to
-// dst unfragmented, where IP_MTU_DISCOVER asks for that; 0 when they may leave.
-func (e *Endpoint) TooBig(n int, dst netip.Addr) int {
-	e.mu.Lock()
-	disc := e.mtuDisc
-	e.mu.Unlock()
-	if mayFragment(disc) || !dst.IsValid() {
-		return 0
-	}
-	mtu := e.mtuFor(dst)
-	if n+ipHeader(dst.Unmap().Is4()) <= mtu {
-		return 0
-	}
-	return mtu
-}
-
-// mtuFor is the MTU that counts for the socket: the path's, or the interface's
-// for those that do not trust what routers say (ip_sk_use_pmtu).
-func (e *Endpoint) mtuFor(dst netip.Addr) int {
-	e.mu.Lock()
-	disc := e.mtuDisc
-	e.mu.Unlock()
-	if disc < unix.IP_PMTUDISC_PROBE {
-		return e.s.PathMTU(dst)
-	}
-	return e.s.mtuTowards(dst)
-}
-
-// ipHeader is the size of an IP header without options.
-func ipHeader(v4 bool) int {
-	if v4 {
-		return header.IPv4MinimumSize
-	}
-	return header.IPv6MinimumSize
-}
-
 // mtuTowards is the MTU of the interface that a packet to dst leaves by; 0 when
 // there is no route.
 func (s *Stack) mtuTowards(dst netip.Addr) int {
