@@ -43,7 +43,7 @@ type Stack struct {
 	devices map[int32]*device
 	routes  []Route
 	table   []tcpip.Route // netstack's
-	refuses atomic.Bool // some row of routes refuses packets
+	refuses atomic.Bool   // some row of routes refuses packets
 	// facts are what a tap needs of it, by interface: it cannot wait for confMu.
 	facts atomic.Pointer[map[int32]facts]
 
