@@ -201,6 +201,8 @@ func (e *Emulator) getError(t trap.Task, c trap.Call, s socket, length int) trap
 	if d, ok := s.(*datagram); ok {
 		d.pull()
 	}
+	st, stream := s.(*stream)
+	pending := !stream || st.errorPending()
 	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {
 		if ret < 0 {
 			return passOn(t, ret)
@@ -209,7 +211,12 @@ func (e *Emulator) getError(t trap.Task, c trap.Call, s socket, length int) trap
 		if errno := t.ReadMemory(c.Pointer(3), shown); len(shown) > 0 && errno != 0 {
 			return trap.Fail(errno)
 		}
-		errno := s.takeError(bytes.ContainsFunc(shown, func(r rune) bool { return r != 0 }))
+		told := bytes.ContainsFunc(shown, func(r rune) bool { return r != 0 })
+		if !told && !pending {
+			// What has failed since the kernel looked is for the next call.
+			return trap.Fail(writeOption(t, c, abi.IntBytes(0), length))
+		}
+		errno := s.takeError(told)
 		return trap.Fail(writeOption(t, c, abi.IntBytes(int32(errno)), length))
 	})
 }

@@ -251,6 +251,13 @@ func (s *stream) lingersLocked() bool {
 	return sending(state) || state == tcpFinWait2
 }
 
+// errorPending says that there is an error, which the surrogate shows or has told.
+func (s *stream) errorPending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.soError != 0
+}
+
 // takeError is SO_ERROR; shown says that the surrogate still had an error to
 // tell, and no native call has told it.
 func (s *stream) takeError(shown bool) unix.Errno {

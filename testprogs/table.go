@@ -53,7 +53,7 @@ var Programs = []Program{
 	)},
 	{"connect", join(
 		every(everyC, "succeeds refused"),
-		every(dynamic, `again_after_refused nonblock_succeeds nonblock_refused nonblock_again refusal_told_by_connect
+		every(dynamic, `again_after_refused nonblock_succeeds nonblock_refused refusal_told_once nonblock_again refusal_told_by_connect
 			unspec_disconnects_udp unspec_disconnects_tcp unspec_on_fresh bound_source to_any_is_loopback
 			unconnected_messages`),
 		only(Native, untrapped+": recv and send without an address", every(dynamic, "unconnected_io")),

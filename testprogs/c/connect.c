@@ -99,6 +99,23 @@ static void nonblock_refused(const char *name)
 	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
 }
 
+// SO_ERROR while the refusal comes in: one of two looks, before and after
+// poll(2), tells it, as Ruby's connect needs.
+static void refusal_told_once(const char *name)
+{
+	(void)name;
+	int server = bound(AF_INET, SOCK_STREAM);
+	for (int i = 0; i < 300; i++) {
+		int fd = new_stream(AF_INET, SOCK_NONBLOCK);
+		ERR(connect_fd(fd, server), EINPROGRESS);
+		int before = get_int(fd, SOL_SOCKET, SO_ERROR);
+		CHECK(poll_one(fd, POLLOUT, 5000) & POLLOUT);
+		int after = get_int(fd, SOL_SOCKET, SO_ERROR);
+		EQ(before + after, ECONNREFUSED);
+		OK(close(fd));
+	}
+}
+
 // When SO_ERROR took the refusal, the next connect only finds the attempt
 // aborted, and the one after that tries again (inet_stream_connect in
 // net/ipv4/af_inet.c).
@@ -331,6 +348,7 @@ static const struct test_case cases[] = {
 	{ "copy_after_refused", copy_after_refused },
 	{ "nonblock_succeeds", nonblock_succeeds },
 	{ "nonblock_refused", nonblock_refused },
+	{ "refusal_told_once", refusal_told_once },
 	{ "nonblock_again", nonblock_again },
 	{ "refusal_told_by_connect", refusal_told_by_connect },
 	{ "refusal_told_by_recv", refusal_told_by_recv },

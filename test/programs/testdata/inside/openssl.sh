@@ -5,6 +5,7 @@ serve tls openssl s_server -accept "127.0.0.1:$p1" -key key.pem -cert cert.pem -
 serve reverse openssl s_server -accept "[::1]:$p2" -key key.pem -cert cert.pem -rev
 client() { openssl s_client -CAfile cert.pem -verify_return_error "$@"; }
 eventually listening "$p1"
+eventually grep ACCEPT reverse.log
 printf 'GET / HTTP/1.0\r\n\r\n' | client -connect "127.0.0.1:$p1" -cert cert.pem -key key.pem -quiet 2>/dev/null | tr -d '\r' | head -n 1
 client -connect "127.0.0.1:$p1" -tls1_2 </dev/null >none.txt 2>&1 || echo 'refused without a certificate'
 client -connect "127.0.0.1:$p1" -tls1_2 -cert cert.pem -key key.pem -reconnect </dev/null 2>/dev/null | grep -c '^Reused'
