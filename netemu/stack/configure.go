@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"netbox/netemu/link"
@@ -75,7 +76,7 @@ func (s *Stack) SetInterface(i Interface) unix.Errno {
 		return unix.ENODEV
 	}
 	defer s.noteFactsLocked()
-	d.flags, d.txQueueLen, d.group, d.alias = i.Flags, i.TxQueueLen, i.Group, i.Alias
+	d.flags, d.mtu, d.txQueueLen, d.group, d.alias = i.Flags, i.MTU, i.TxQueueLen, i.Group, i.Alias
 	id := tcpip.NICID(i.Index)
 	info, ok := s.net.SingleNICInfo(id)
 	if !ok {
@@ -88,8 +89,8 @@ func (s *Stack) SetInterface(i Interface) unix.Errno {
 	if err == nil && info.LinkAddress != tcpip.LinkAddress(i.HardwareAddr[:]) {
 		err = s.net.SetNICAddress(id, tcpip.LinkAddress(i.HardwareAddr[:]))
 	}
-	if err == nil && info.MTU != uint32(i.MTU) {
-		err = s.net.SetNICMTU(id, uint32(i.MTU))
+	if mtu := s.netstackMTU(i.MTU); err == nil && info.MTU != mtu {
+		err = s.net.SetNICMTU(id, mtu)
 	}
 	if err == nil && info.Flags.Running != i.Up {
 		if i.Up {
@@ -99,6 +100,26 @@ func (s *Stack) SetInterface(i Interface) unix.Errno {
 		}
 	}
 	return errno(err)
+}
+
+// netstackMTU is what netstack is told of a host's MTU: not less than IPv6 needs
+// (1280 bytes, RFC 8200 section 5), for its MLD reports, for which there is then
+// no room, are tried for ever (mldv2ReportBuilder.Send), with the interface's
+// lock held. A smaller MTU is that of the IPv4 rows instead.
+func (s *Stack) netstackMTU(mtu int) uint32 {
+	if s.host {
+		mtu = max(mtu, header.IPv6MinimumMTU)
+	}
+	return uint32(mtu)
+}
+
+// routeMTU is the MTU of a row; 0: the interface's.
+func (s *Stack) routeMTU(r Route) uint32 {
+	mtu := r.Metrics[unix.RTAX_MTU]
+	if d, ok := s.devices[r.NIC]; ok && r.Dst.Addr().Is4() && d.mtu < header.IPv6MinimumMTU && (mtu == 0 || mtu > uint32(d.mtu)) {
+		mtu = uint32(d.mtu)
+	}
+	return mtu
 }
 
 // SetRoutes makes list the rows of the routing tables.
@@ -157,7 +178,7 @@ func (s *Stack) netstackRoute(r Route) (tcpip.Route, bool) {
 	}
 	return tcpip.Route{
 		Destination: subnet(r.Dst), Gateway: fromAddr(r.Gateway), NIC: tcpip.NICID(r.NIC),
-		SourceHint: fromAddr(src), MTU: r.Metrics[unix.RTAX_MTU],
+		SourceHint: fromAddr(src), MTU: s.routeMTU(r),
 	}, true
 }
 
@@ -231,7 +252,7 @@ func (s *Stack) isOwn(ip netip.Addr) bool {
 // AddDummy makes the interface i, which leads nowhere. EEXIST: there is one with
 // that index or name.
 func (s *Stack) AddDummy(i Interface) unix.Errno {
-	end := link.NewDummy(i.MTU)
+	end := link.NewDummy(int(s.netstackMTU(i.MTU)))
 	end.SetLinkAddress(tcpip.LinkAddress(i.HardwareAddr[:]))
 	if s.hasInterface(i.Index) || s.addNIC(i, end) != nil {
 		return unix.EEXIST

@@ -57,3 +57,25 @@ func TestRowsThatRefuse(t *testing.T) {
 		ok(t, "send again", en)
 	}
 }
+
+// TestSmallMTU: netstack's MLD never meets an MTU below IPv6's, which it would
+// not come back from; IPv4 keeps to it.
+func TestSmallMTU(t *testing.T) {
+	w := newWorld(t, GatewayConfig{UDP: func(*UDPRequest) {}})
+	eth := w.host.Interfaces()[1]
+	eth.MTU = 600
+	ok(t, "set", w.host.SetInterface(eth))
+	w.host.SetRoutes(w.host.Routes())
+	ok(t, "join", udpSocket(t, w.host, Inet6).JoinGroup(Membership{Addr: netip.MustParseAddr("ff02::77"), NIC: Ethernet}))
+	ok(t, "no addresses", w.host.SetAddresses(Ethernet, eth.Addrs[:1]))
+	if got := w.host.Interfaces()[1].MTU; got != 600 {
+		t.Errorf("MTU %d", got)
+	}
+	u := udpSocket(t, w.host, Inet4)
+	ok(t, "mtu discover", u.SetInt(MTUDiscover, unix.IP_PMTUDISC_DO))
+	to := ap(far4, 9)
+	_, en := u.Send(make([]byte, 600-28), &to, nil)
+	ok(t, "fits", en)
+	_, en = u.Send(make([]byte, 600-27), &to, nil)
+	want(t, "does not", en, unix.EMSGSIZE)
+}

@@ -76,6 +76,7 @@ func (s *Stack) addLoopback() error {
 	}
 	lo.Addrs[0].Label = lo.Name
 	s.loop = loopback.New()
+	lo.MTU = int(s.loop.MTU())
 	if err := s.addNIC(lo, s.loop); err != nil {
 		return err
 	}
@@ -167,11 +168,12 @@ func (s *Stack) addLink(ep link.Endpoint, mtu int, addrs []Address) (Interface, 
 	s.link = ep
 	mac := hardwareAddr(addrs)
 	ep.SetLinkAddress(tcpip.LinkAddress(mac[:]))
-	if mtu != 0 {
-		ep.SetMTU(uint32(mtu))
+	if mtu == 0 {
+		mtu = int(ep.MTU())
 	}
+	ep.SetMTU(s.netstackMTU(mtu))
 	eth := Interface{
-		Index: Ethernet, Name: ethernetName, Up: true, Flags: unix.IFF_BROADCAST | unix.IFF_MULTICAST,
+		Index: Ethernet, Name: ethernetName, Up: true, Flags: unix.IFF_BROADCAST | unix.IFF_MULTICAST, MTU: mtu,
 		TxQueueLen: txQueueLen, Addrs: addrs,
 	}
 	return eth, s.addNIC(eth, ep)

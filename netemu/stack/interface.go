@@ -79,6 +79,7 @@ const numMetrics = 18
 type device struct {
 	kind, alias string
 	flags       uint32
+	mtu         int
 	txQueueLen  int
 	group       uint32
 	addrs       []Address
@@ -106,7 +107,7 @@ func (s *Stack) describe(id int32, info stack.NICInfo, d *device) Interface {
 		Loopback:   info.Flags.Loopback,
 		Up:         info.Flags.Up && info.Flags.Running,
 		Flags:      d.flags,
-		MTU:        int(info.MTU),
+		MTU:        d.mtu,
 		TxQueueLen: d.txQueueLen,
 		Group:      d.group,
 		Alias:      d.alias,

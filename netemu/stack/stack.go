@@ -170,7 +170,7 @@ func (s *Stack) addNIC(i Interface, ep stack.LinkEndpoint) error {
 		return fmt.Errorf("interface %s: %s", i.Name, err)
 	}
 	s.confMu.Lock()
-	s.devices[i.Index] = &device{kind: i.Kind, flags: i.Flags, txQueueLen: i.TxQueueLen}
+	s.devices[i.Index] = &device{kind: i.Kind, flags: i.Flags, mtu: i.MTU, txQueueLen: i.TxQueueLen}
 	s.confMu.Unlock()
 	if t := s.tap.Load(); t != nil {
 		// It cannot fail: the interface is there.
