@@ -20,7 +20,7 @@ func (p procSource) Counters() map[string]uint64   { return p.e.stack.Counters()
 func (p procSource) Limits() stack.Limits          { return p.e.stack.Limits() }
 
 func (p procSource) Sockets(table, family uint8) []netlink.Socket {
-	return inventory{p.e}.Sockets(table, family)
+	return inventory(p).Sockets(table, family)
 }
 
 func (p procSource) NetlinkSockets() []procfs.NetlinkSocket {
