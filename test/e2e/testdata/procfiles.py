@@ -130,7 +130,8 @@ for path, want in {
     "/sys/class/net/eth0/address": "02:00:0a:00:02:64\n", "/sys/class/net/lo/mtu": "65536\n", "/sys/class/net/eth0/operstate": "up\n",
     "/sys/devices/virtual/net/eth0/ifindex": "2\n",
     "/proc/sys/net/core/somaxconn": "4096\n", "/proc/sys/net/ipv4/ip_local_port_range": "32768\t60999\n", "/proc/sys/net/ipv6/conf/eth0/mtu": "65520\n",
-    "/proc/net/if_inet6": "00000000000000000000000000000001 01 80 10 80       lo\nfd000002000000000000000000000064 02 40 00 80     eth0\n",
+    "/proc/net/if_inet6": "00000000000000000000000000000001 01 80 10 80       lo\nfd000002000000000000000000000064 02 40 00 80     eth0\n"
+                          "fe8000000000000000000afffe000264 02 40 20 80     eth0\n",
 }.items():
     if open(path).read() != want: print(path, repr(open(path).read()))
 del ways, plain
