@@ -87,9 +87,8 @@ func routes6(s Source) []byte {
 			device = interfaceName(s, r.NIC)
 		}
 		switch {
-		case r.NIC == 0:
-			flags |= rtfReject | rtfNoNexthop
-			references = routeReferences
+		case rejects(r.Type):
+			flags, references = rtfReject|rtfNoNexthop, routeReferences
 		case r.Type == unix.RTN_LOCAL:
 			flags |= rtfLocal | rtfNoNexthop
 		case r.Gateway.IsValid():
@@ -100,6 +99,15 @@ func routes6(s Source) []byte {
 	}
 	row(netip.PrefixFrom(netip.IPv6Unspecified(), 0), netip.Addr{}, ^uint32(0), routeReferences, rtfReject|rtfNoNexthop, "lo")
 	return f.Bytes()
+}
+
+// rejects says whether a route of this type leads nowhere (RTN_*).
+func rejects(typ uint8) bool {
+	switch typ {
+	case unix.RTN_BLACKHOLE, unix.RTN_UNREACHABLE, unix.RTN_PROHIBIT, unix.RTN_THROW:
+		return true
+	}
+	return false
 }
 
 // routeStats6 is /proc/net/rt6_stats (rt6_stats_seq_show, net/ipv6/route.c):
