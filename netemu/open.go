@@ -100,9 +100,6 @@ func (e *Emulator) openInside(t trap.Task, name string, flags uint64, at int32) 
 		file, errno = e.mirror.open(procSource{e}, name, int(flags))
 	}
 	if errno != 0 {
-		if !ok {
-			e.ledger.count(t, "file", name)
-		}
 		if at >= 0 {
 			return replaceByNothing(at, errno)
 		}
