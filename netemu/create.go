@@ -52,7 +52,8 @@ const maxProtocol = 263
 
 func (e *Emulator) socketInet(t trap.Task, id identity, flags int) trap.Verdict {
 	if errno := checkInet(&id); errno != 0 {
-		if errno == unix.EPROTONOSUPPORT {
+		// Programs look for MPTCP, as Go's listeners do, and go on without it.
+		if errno == unix.EPROTONOSUPPORT && id.protocol != unix.IPPROTO_MPTCP {
 			e.ledger.count(t, "protocol", id.protocol)
 		}
 		return trap.Fail(errno)

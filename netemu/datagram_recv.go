@@ -165,13 +165,13 @@ const nowhere = 1
 // receiveOne takes one datagram off the surrogate. The gate keeps two tasks
 // from taking datagrams at once, so that each is told the right source.
 func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline time.Time) trap.Verdict {
-	switch isNetlink := d.idn.family == unix.AF_NETLINK; {
-	case r.flags&unix.MSG_OOB != 0 && d.idn.protocol != unix.IPPROTO_UDP, r.flags&unix.MSG_OOB != 0 && isNetlink:
+	isNetlink := d.idn.family == unix.AF_NETLINK
+	switch {
+	case r.flags&unix.MSG_OOB != 0 && (isNetlink || d.idn.protocol != unix.IPPROTO_UDP):
 		return r.fail(unix.EOPNOTSUPP)
 	case r.flags&unix.MSG_ERRQUEUE != 0 && !isNetlink:
 		return d.receiveError(t, fd, r)
-	}
-	if r.iovLen == 0 && r.bufLen == 0 {
+	case r.iovLen == 0 && r.bufLen == 0:
 		r.buf = nowhere
 	}
 	var a arrival
@@ -191,21 +191,27 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		return &v
 	}
 	q.Then = func(t trap.Task, n int64, flags int, _ int32) trap.Verdict {
-		switch unix.Errno(-n) {
-		case unix.ECONNRESET:
-			if errno := d.takeError(true); errno != 0 {
-				return r.fail(errno)
-			}
-			return d.receiveOne(t, fd, r, deadline)
-		case unix.EAGAIN:
-			return d.waitForOne(t, fd, r, deadline)
-		}
 		if n < 0 {
-			return r.fail(unix.Errno(-n))
+			return d.receiveFailed(t, fd, r, deadline, unix.Errno(-n))
 		}
 		return r.finish(t, delivered{n: n, flags: flags&^unix.MSG_CMSG_CLOEXEC | r.flags&unix.MSG_CMSG_CLOEXEC, from: a.from, control: d.want.messages(d.idn.family, a)})
 	}
 	return q.Verdict()
+}
+
+// receiveFailed is the verdict on the surrogate's errno: of a pending error, or
+// for want of a datagram.
+func (d *datagram) receiveFailed(t trap.Task, fd int32, r recvRequest, deadline time.Time, errno unix.Errno) trap.Verdict {
+	switch errno {
+	case unix.ECONNRESET:
+		if errno := d.takeError(true); errno != 0 {
+			return r.fail(errno)
+		}
+		return d.receiveOne(t, fd, r, deadline)
+	case unix.EAGAIN:
+		return d.waitForOne(t, fd, r, deadline)
+	}
+	return r.fail(errno)
 }
 
 // oldest is the datagram that a receive would take now; true also if it would
@@ -279,25 +285,4 @@ func scatter(t trap.Task, r recvRequest, p []byte) (int, unix.Errno) {
 		done += n
 	}
 	return done, 0
-}
-
-// receiveDeadline is when the timeout of a recvmmsg(2) is over; zero: never.
-func receiveDeadline(t trap.Task, c trap.Call) (time.Time, unix.Errno) {
-	if c.Pointer(4) == 0 {
-		return time.Time{}, 0
-	}
-	wait, errno := readTimespec(t, c.Pointer(4))
-	return time.Now().Add(wait), errno
-}
-
-func readTimespec(t trap.Task, addr uint64) (time.Duration, unix.Errno) {
-	b := make([]byte, abi.SizeofTimespec)
-	if errno := t.ReadMemory(addr, b); errno != 0 {
-		return 0, errno
-	}
-	ts, errno := abi.ParseTimespec(b)
-	if errno != 0 {
-		return 0, errno
-	}
-	return ts.Duration()
 }

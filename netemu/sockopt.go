@@ -166,14 +166,18 @@ func (e *Emulator) getsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	value = value[:min(len(value), int(length))]
-	if k.level != unix.SOL_SOCKET {
-		// Every level but this one stores the length first.
-		if errno := writeInt32(t, c.Pointer(4), int32(len(value))); errno != 0 {
-			return trap.Fail(errno)
+	return trap.Fail(tellOption(t, c, value, int(length)))
+}
+
+// tellOption writes the value and its length. Every level but SOL_SOCKET stores
+// the length first.
+func tellOption(t trap.Task, c trap.Call, value []byte, length int) unix.Errno {
+	if c.Int32(1) != unix.SOL_SOCKET {
+		if errno := writeInt32(t, c.Pointer(4), int32(min(len(value), length))); errno != 0 {
+			return errno
 		}
 	}
-	return trap.Fail(writeOption(t, c, value, int(length)))
+	return writeOption(t, c, value, length)
 }
 
 // noLevel is getsockopt(2) of a level that there is not (do_ip_getsockopt).

@@ -224,6 +224,21 @@ func TestOldestFollowsNativeReads(t *testing.T) {
 	}
 }
 
+// An error that comes when T is closed leaves nothing that looks sent.
+func TestRaiseAfterClose(t *testing.T) {
+	d, T := datagram(t)
+	defer d.Close()
+	unix.Close(T)
+	for range 3 {
+		if errno := d.Raise(); errno != unix.ECONNREFUSED {
+			t.Fatalf("raise: %v", errno)
+		}
+		if n, err := d.TryNext(make([]byte, 8)); err != unix.EAGAIN {
+			t.Fatalf("%d bytes, %v", n, err)
+		}
+	}
+}
+
 func TestRaise(t *testing.T) {
 	d, T := datagram(t)
 	defer d.Close()

@@ -6,6 +6,7 @@
 #include "args.h"
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 

@@ -154,8 +154,12 @@ static void gen_ioctl(struct call *c, const struct target *t)
 	char request[40] = { 0 };
 	bool good;
 	(void)t;
-	strcpy(request, one_in(4) ? "eth9" : "lo");
-	c->args[1] = 0x8905 + (long)below(0xfb);
+	// What may change something is asked of an interface that is not there.
+	static const long reading[] = { SIOCGIFNAME, SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFBRDADDR, SIOCGIFNETMASK, SIOCGIFMETRIC,
+		SIOCGIFMTU, SIOCGIFHWADDR, SIOCGIFINDEX, SIOCGIFTXQLEN, SIOCGIFMAP };
+	bool reads = one_in(2);
+	strcpy(request, reads && !one_in(4) ? "lo" : "eth9");
+	c->args[1] = reads ? PICK(reading) : 0x8905 + (long)below(0xfb);
 	say(c, " %#lx %s", c->args[1], request);
 	c->args[2] = (long)pointer(c, request, sizeof request, &good);
 }

@@ -1,0 +1,59 @@
+package netemu
+
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/trap"
+)
+
+// outbound sends what the task sends natively, to the connected peer.
+func (d *datagram) outbound() {
+	defer d.e.wg.Done()
+	for d.sur.WaitReadable() == nil {
+		d.flush()
+		d.sent()
+	}
+}
+
+// flush sends what the task has sent natively. A trapped call does it first, so
+// that the order of sends and changes to the socket is the task's.
+func (d *datagram) flush() {
+	d.sending.Lock()
+	defer d.sending.Unlock()
+	if !d.sur.Waiting() {
+		return
+	}
+	buf := datagramBuffers.Get().(*[]byte)
+	defer datagramBuffers.Put(buf)
+	for range maxFlush {
+		n, err := d.sur.TryNext(*buf)
+		if err != nil {
+			return
+		}
+		d.sendNow((*buf)[:n])
+	}
+}
+
+// maxFlush bounds the datagrams of one flush, so that a task that goes on sending
+// does not hold a trapped call of another. It is far above what waits before
+// send(2) blocks: net.unix.max_dgram_qlen, 10 by default, 512 by systemd.
+const maxFlush = 2048
+
+// calledBy begins a trapped call of t: what t has sent natively goes first.
+func (d *datagram) calledBy(t trap.Task) {
+	d.caller.Store(int32(t.TID()))
+	d.flush()
+}
+
+// sendNow sends to the connected peer. A failure is the socket's pending error:
+// the task has its return value already.
+func (d *datagram) sendNow(p []byte) {
+	errno := d.tr.send(p, nil, nil)
+	if errno != 0 && d.takeQueued() {
+		// It was the error of an earlier datagram, which the queue tells.
+		errno = d.tr.send(p, nil, nil)
+	}
+	if errno != 0 && errno != unix.EDESTADDRREQ {
+		d.fail(errno)
+	}
+}
