@@ -42,8 +42,12 @@ func replyFrom(oob []byte) (netip.Addr, []byte) {
 		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO && len(m.Data) >= unix.SizeofInet4Pktinfo:
 			// struct in_pktinfo: ifindex, spec_dst, addr. spec_dst is the
 			// local address even where addr is a broadcast.
-			local := [4]byte(m.Data[4:8])
-			return netip.AddrFrom4(local), unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: local})
+			spec := [4]byte(m.Data[4:8])
+			local := netip.AddrFrom4(spec)
+			if local.IsMulticast() {
+				return netip.Addr{}, nil
+			}
+			return local, unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: spec})
 		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= unix.SizeofInet6Pktinfo:
 			local := netip.AddrFrom16([16]byte(m.Data[:16]))
 			if local.IsMulticast() {
