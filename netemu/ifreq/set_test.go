@@ -92,7 +92,7 @@ func settings() []setting {
 		inet("hardware address", unix.SIOCSIFHWADDR, ifreq("eth0", 1, 0, 2, 2, 2, 2, 2, 2)),
 		inet("hardware address of another type", unix.SIOCSIFHWADDR, ifreq("eth0", 9, 0, 2, 2, 2, 2, 2, 2)),
 		inet("alias goes", unix.SIOCSIFFLAGS, ifreq("eth0:1", 0, 0)),
-		inet("down", unix.SIOCSIFFLAGS, ifreq("eth0", unix.IFF_BROADCAST|0, 0x10)),
+		inet("down", unix.SIOCSIFFLAGS, ifreq("eth0", unix.IFF_BROADCAST, 0x10)),
 		inet("row while down", unix.SIOCADDRT, rtentryOf("192.0.2.0", "255.255.255.0", "10.0.2.2", gateway, 0)),
 		inet("up", unix.SIOCSIFFLAGS, ifreq("eth0", up|unix.IFF_BROADCAST, 0x10)),
 		inet("name", unix.SIOCSIFNAME, ifreq("eth0", append([]byte("wan"), make([]byte, 13)...)...)),

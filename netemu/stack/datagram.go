@@ -121,7 +121,7 @@ func (e *Endpoint) Send(p []byte, to *Addr, c *SendControl) (int, unix.Errno) {
 	if isNetstackError(err) {
 		n, err = e.ep.Write(r, opts)
 	}
-	if _, gone := err.(*tcpip.ErrInvalidEndpointState); gone {
+	if _, gone := err.(*tcpip.ErrInvalidEndpointState); gone && to == nil {
 		return 0, unix.ENETUNREACH // the way's interface is down, or its source address is gone
 	}
 	if _, tooLong := err.(*tcpip.ErrMessageTooLong); tooLong && e.mayFragment(len(p), dst) {
