@@ -80,14 +80,13 @@ func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
-	if o.flags&unix.MSG_PROXY != 0 && d.idn.family != unix.AF_NETLINK {
-		return int(o.length()), 0 // MSG_PROBE: ip_make_skb makes no packet
-	}
 	limit := surrogate.MaxDatagram
 	if d.idn.family == unix.AF_NETLINK {
 		limit = maxNetlinkMessage
 	} else if o.length() > uint64(limit) {
 		return 0, d.tooLong(to)
+	} else if o.flags&unix.MSG_PROXY != 0 {
+		return int(o.length()), 0 // MSG_PROBE: ip_make_skb makes no packet
 	}
 	p, errno := gather(t, o.vec, limit)
 	if errno != 0 {
