@@ -69,7 +69,7 @@ func (e *Emulator) setsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	k := optionKey{c.Int32(1), c.Int32(2)}
 	l := levelOf(s, k.level)
 	if l == nil {
-		e.ledger.count(t, "socket option", k)
+		e.countLevel(t, s, k)
 		return trap.Fail(unix.ENOPROTOOPT)
 	}
 	row, ok := l.row(s, k.name)
@@ -90,6 +90,15 @@ func (e *Emulator) setsockopt(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(row.take(t, s, value))
 	}
 	return trap.Fail(apply(s, k, row, value))
+}
+
+// countLevel notes an option of a level that the socket does not have. That an
+// IPv4 socket has none of IPv6 is Linux's answer too; programs that serve both
+// families ask.
+func (e *Emulator) countLevel(t trap.Task, s socket, k optionKey) {
+	if k.level != unix.IPPROTO_IPV6 || s.id().family != unix.AF_INET {
+		e.ledger.count(t, "socket option", k)
+	}
 }
 
 // setNative lets the kernel set an option of the surrogate, and hears of it.
@@ -137,7 +146,7 @@ func (e *Emulator) getsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	k := optionKey{c.Int32(1), c.Int32(2)}
 	l := levelOf(s, k.level)
 	if l == nil {
-		e.ledger.count(t, "socket option", k)
+		e.countLevel(t, s, k)
 		return trap.Fail(noLevel(s))
 	}
 	length, errno := readInt32(t, c.Pointer(4))
