@@ -87,6 +87,10 @@ func (e *Emulator) opened(t trap.Task, ret int64, flags uint64) trap.Verdict {
 // openInside opens a file of the sandbox's.
 func (e *Emulator) openInside(name string, flags uint64) trap.Verdict {
 	node, ok := procfs.Lookup(procSource{e}, name)
+	if ok && node.Link != "" && flags&unix.O_NOFOLLOW == 0 {
+		name = path.Join(path.Dir(name), node.Link)
+		node, ok = procfs.Lookup(procSource{e}, name)
+	}
 	var errno unix.Errno
 	if ok {
 		errno = mayOpen(node, flags)
