@@ -20,13 +20,23 @@ import (
 // files are empty; opening one gives the contents, since a path in the mirror
 // is one in the tree. It is made when it is first asked for, and anew when the
 // names have changed, beside the older ones: programs may still have those open.
+//
+// Programs of the same user can change what lies there, also while it is made.
+// So the supervisor goes by the descriptors of the directories that it has made
+// (see below), and makes files only where nothing is: what is planted can
+// neither lead it elsewhere nor hold it.
 type mirror struct {
-	mu      sync.Mutex
-	root    []byte // empty until made
-	current string // the latest below root
-	names   []procfs.Entry
-	made    int
+	mu   sync.Mutex
+	root []byte // empty until made
+	dir  int    // O_PATH of root
+	made []generation
 }
+
+// maxGenerations bounds how many mirrors there are: each is some thousand files,
+// and a program can have one made with each link that it renames. Who has a
+// directory of an older one open sees it empty, as that of an interface that is
+// gone.
+const maxGenerations = 4
 
 // virtual is the path in the tree of a path in the mirror; others stay as they
 // are.
@@ -53,55 +63,50 @@ func (m *mirror) open(s procfs.Source, name string, flags int) (int, unix.Errno)
 	if err := m.renew(s); err != nil {
 		return -1, unix.EACCES
 	}
-	const passed = unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_PATH | unix.O_NONBLOCK
-	fd, err := unix.Open(m.current+name, unix.O_RDONLY|unix.O_CLOEXEC|flags&passed, 0)
-	if err != nil {
-		return -1, toErrno(err)
-	}
-	return fd, 0
+	const passed = unix.O_DIRECTORY | unix.O_PATH | unix.O_NONBLOCK
+	fd, err := below(m.made[len(m.made)-1].dir, name, flags&passed)
+	return fd, toErrno(err)
 }
 
 // renew makes the mirror if there is none of the names there are now.
 func (m *mirror) renew(s procfs.Source) error {
 	names := procfs.List(s)
 	same := func(a, b procfs.Entry) bool { return a.Name == b.Name }
-	if m.made > 0 && slices.EqualFunc(names, m.names, same) {
+	if n := len(m.made); n > 0 && slices.EqualFunc(names, m.made[n-1].names, same) {
 		return nil
 	}
 	if len(m.root) == 0 {
-		root, err := os.MkdirTemp("", "netbox-proc-")
-		if err != nil {
-			return err
-		}
-		if root, err = filepath.EvalSymlinks(root); err != nil {
-			return err
-		}
-		m.root = []byte(root)
-		// Programs of other users look in, too.
-		if err = os.Chmod(root, 0o755); err != nil {
+		if err := m.makeRoot(); err != nil {
 			return err
 		}
 	}
-	m.made++
-	m.current = filepath.Join(string(m.root), strconv.Itoa(m.made))
-	for _, e := range names {
-		if err := m.add(e); err != nil {
-			return fmt.Errorf("mirror of /proc/net: %w", err)
-		}
+	if len(m.made) == maxGenerations {
+		m.made[0].remove(m.dir)
+		m.made = m.made[1:]
 	}
-	m.names = names
+	g, err := newGeneration(m.dir, names)
+	if err != nil {
+		return fmt.Errorf("mirror of /proc/net: %w", err)
+	}
+	m.made = append(m.made, g)
 	return nil
 }
 
-func (m *mirror) add(e procfs.Entry) error {
-	at := m.current + e.Name
-	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+func (m *mirror) makeRoot() error {
+	root, err := os.MkdirTemp("", "netbox-proc-")
+	if err != nil {
 		return err
 	}
-	if e.Node.Link != "" {
-		return os.Symlink(e.Node.Link, at)
+	if root, err = filepath.EvalSymlinks(root); err != nil {
+		return err
 	}
-	return os.WriteFile(at, nil, e.Node.Mode.Perm()&anyRead)
+	m.dir, err = unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	m.root = []byte(root)
+	// Programs of other users look in, too.
+	return unix.Fchmodat(m.dir, ".", 0o755, 0)
 }
 
 // close removes the mirror.
@@ -111,6 +116,10 @@ func (m *mirror) close() error {
 	if len(m.root) == 0 {
 		return nil
 	}
+	for _, g := range m.made {
+		unix.Close(g.dir)
+	}
+	unix.Close(m.dir)
 	return os.RemoveAll(string(m.root))
 }
 

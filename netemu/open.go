@@ -40,7 +40,7 @@ func (e *Emulator) open(t trap.Task, c trap.Call) trap.Verdict {
 	answer, name := procfs.Judge(base, text, t.PID(), t.TID())
 	switch {
 	case answer == procfs.Inside:
-		return e.openInside(t, name, o.flags, -1)
+		return e.openInside(name, o.flags)
 	case answer == procfs.Unsure || e.misled.Load():
 		return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict { return e.opened(t, ret, o.flags) })
 	}
@@ -78,13 +78,19 @@ func (e *Emulator) opened(t trap.Task, ret int64, flags uint64) trap.Verdict {
 	if answer != procfs.Inside {
 		return trap.Done(ret)
 	}
-	return e.openInside(t, name, flags, int32(ret))
+	// The host's file goes first: it must not stay if there is no way to put
+	// another one in its place. Its number is the lowest free one then.
+	c := &trap.Close{FD: int32(ret), Next: e.openInside(name, flags)}
+	return c.Verdict()
 }
 
-// openInside opens a file of the sandbox's as descriptor at, or as the lowest
-// free one for -1.
-func (e *Emulator) openInside(t trap.Task, name string, flags uint64, at int32) trap.Verdict {
+// openInside opens a file of the sandbox's.
+func (e *Emulator) openInside(name string, flags uint64) trap.Verdict {
 	node, ok := procfs.Lookup(procSource{e}, name)
+	if ok && node.Link != "" && flags&unix.O_NOFOLLOW == 0 {
+		name = path.Join(path.Dir(name), node.Link)
+		node, ok = procfs.Lookup(procSource{e}, name)
+	}
 	var errno unix.Errno
 	if ok {
 		errno = mayOpen(node, flags)
@@ -100,12 +106,9 @@ func (e *Emulator) openInside(t trap.Task, name string, flags uint64, at int32) 
 		file, errno = e.mirror.open(procSource{e}, name, int(flags))
 	}
 	if errno != 0 {
-		if at >= 0 {
-			return replaceByNothing(at, errno)
-		}
 		return trap.Fail(errno)
 	}
-	i := &trap.Install{File: file, At: at, CloseOnExec: flags&unix.O_CLOEXEC != 0}
+	i := &trap.Install{File: file, At: -1, CloseOnExec: flags&unix.O_CLOEXEC != 0}
 	return i.Verdict()
 }
 
@@ -115,21 +118,6 @@ func missing(s procfs.Source, name string) unix.Errno {
 		return unix.ENOTDIR
 	}
 	return unix.ENOENT
-}
-
-// replaceByNothing ends a call that has opened the host's file as descriptor at
-// with an errno. The descriptor is left to a file without contents: a program
-// that is told of no descriptor uses none.
-func replaceByNothing(at int32, errno unix.Errno) trap.Verdict {
-	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		null = -1
-	}
-	i := &trap.Install{
-		File: null, At: at, CloseOnExec: true,
-		Then: func(trap.Task, int32) trap.Verdict { return trap.Fail(errno) },
-	}
-	return i.Verdict()
 }
 
 // mayOpen makes the checks of path_openat and may_open (fs/namei.c). The files

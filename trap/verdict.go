@@ -22,6 +22,8 @@ const (
 	KindWait
 	// KindReceive: the task takes the next message of a surrogate; see [Receive].
 	KindReceive
+	// KindClose: the task loses a descriptor; see [Close].
+	KindClose
 )
 
 // Verdict is the emulation's answer to a call. Make one with Done, Fail,
@@ -34,6 +36,7 @@ type Verdict struct {
 	Install *Install
 	Wait    *Wait
 	Receive *Receive
+	Close   *Close
 }
 
 // Native lets the kernel run the call as the task made it. With Args, other
@@ -115,6 +118,13 @@ type Receive struct {
 	Then        func(t Task, n int64, flags int, fd int32) Verdict
 }
 
+// Close closes the task's descriptor FD and goes on with Next: Done, Fail or an
+// Install. The descriptor is gone whatever becomes of Next.
+type Close struct {
+	FD   int32
+	Next Verdict
+}
+
 // Done ends the call with value v.
 func Done(v int64) Verdict { return Verdict{Kind: KindDone, Value: v} }
 
@@ -137,6 +147,9 @@ func RunThen(args *[6]uint64, then func(t Task, ret int64) Verdict) Verdict {
 
 // Verdict wraps an Install.
 func (i *Install) Verdict() Verdict { return Verdict{Kind: KindInstall, Install: i} }
+
+// Verdict wraps a Close.
+func (c *Close) Verdict() Verdict { return Verdict{Kind: KindClose, Close: c} }
 
 // Verdict wraps a Wait.
 func (w *Wait) Verdict() Verdict { return Verdict{Kind: KindWait, Wait: w} }

@@ -1,6 +1,7 @@
 // /proc/net and /proc/sys/net, by the ways that programs take to them.
 #include "test.h"
 #include <dirent.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 // row finds the line of a listening IPv4 socket in an open /proc/net/tcp, with the
@@ -156,6 +157,27 @@ static void link_to_it(const char *name)
 	CHECK(row(OK(fd), l));
 }
 
+// limited: a number that is the last one free does for a file whose path only
+// the kernel can follow.
+static void limited(const char *name)
+{
+	(void)name;
+	int l = listener(AF_INET, 4);
+	int low = OK(dup(1));
+	OK(close(low));
+	struct rlimit old, r;
+	OK(getrlimit(RLIMIT_NOFILE, &old));
+	r = old;
+	r.rlim_cur = low + 1;
+	OK(setrlimit(RLIMIT_NOFILE, &r));
+	int fd = open("/proc/self/root/proc/net/tcp", O_RDONLY);
+	EQ(fd, low);
+	EQ(open("/proc/self/root/proc/net/tcp", O_RDONLY), -1);
+	EQ(errno, EMFILE);
+	OK(setrlimit(RLIMIT_NOFILE, &old));
+	CHECK(row(fd, l));
+}
+
 static const struct test_case cases[] = {
 	{ "listener_row", listener_row },
 	{ "relative", relative },
@@ -164,6 +186,7 @@ static const struct test_case cases[] = {
 	{ "refused", refused },
 	{ "settings", settings },
 	{ "link", link_to_it },
+	{ "limited", limited },
 };
 
 TEST_MAIN(cases)

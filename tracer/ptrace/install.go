@@ -16,7 +16,7 @@ import (
 //	  │  └─── discard                           a message of a killed task's
 //	  └► remake: open ──► reach ──► raise ──► tidy ──► take
 type installRun struct {
-	in     *trap.Install // nil when only undo is left
+	in     *trap.Install // nil when only undo is left, and for trap.Close
 	stage  installStage
 	sent   *control // where the file is queued
 	token  uint64
@@ -254,5 +254,8 @@ func (o *installRun) drop(t *task) {
 	o.letGo(t)
 	if o.in != nil && o.in.Failed != nil && o.fd < 0 {
 		o.in.Failed(unix.ESRCH)
+	}
+	if next := o.after.Install; next != nil {
+		(&installRun{in: next, fd: -1}).drop(t)
 	}
 }

@@ -81,11 +81,33 @@ func TestReplaced(t *testing.T) {
 				t.Error(err)
 			}
 			unix.Close(p[1])
-			return (&trap.Install{File: p[0], At: int32(ret)}).Verdict()
+			i := &trap.Install{File: p[0], At: -1}
+			return (&trap.Close{FD: int32(ret), Next: i.Verdict()}).Verdict()
 		})
 	}, `exec 5< `+replaced+`; read -u 5 line; test "$line" = "another file" && test ! -e /proc/$$/fd/3 && test ! -e /proc/$$/fd/4`)
 	if code != 0 || stats.Installs != 1 {
 		t.Errorf("exit code %d, %+v", code, stats)
+	}
+}
+
+// TestNotReplaced: a file that the kernel has opened is closed, also when there
+// is none to put in its place.
+func TestNotReplaced(t *testing.T) {
+	failed := 0
+	code, stats := run(t, func(_ *Engine, _ trap.Task, c trap.Call) trap.Verdict {
+		if c.NR != unix.SYS_OPENAT {
+			return trap.Run()
+		}
+		return trap.RunThen(nil, func(_ trap.Task, ret int64) trap.Verdict {
+			next := trap.Fail(unix.ENFILE)
+			if failed++; failed == 1 {
+				next = (&trap.Install{File: -1, At: -1}).Verdict()
+			}
+			return (&trap.Close{FD: int32(ret), Next: next}).Verdict()
+		})
+	}, `for i in 1 2; do exec {fd}< `+replaced+` && exit 1; ls -l /proc/$$/fd | grep -q `+replaced+` && exit 2; done; exit 0`)
+	if code != 0 || failed != 2 || stats.Installs != 0 {
+		t.Errorf("exit code %d, %d times, %+v", code, failed, stats)
 	}
 }
 

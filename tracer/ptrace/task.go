@@ -140,6 +140,9 @@ func (t *task) begin(v trap.Verdict) {
 	case trap.KindInstall:
 		t.install = installRun{in: v.Install, fd: -1}
 		t.op = &t.install
+	case trap.KindClose:
+		t.install = installRun{fd: v.Close.FD, stage: undo, after: v.Close.Next}
+		t.op = &t.install
 	}
 	t.proceed()
 }
