@@ -34,7 +34,7 @@ func (f *udpFlow) pumpOutward() {
 		}
 		for i, d := range list {
 			ok = ok && s.send(d)
-			d.Release()
+			f.out.release(d)
 			list[i] = stack.ForwardedDatagram{}
 		}
 		if !ok {
