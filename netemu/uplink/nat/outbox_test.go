@@ -1,6 +1,7 @@
 package nat
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -97,5 +98,44 @@ func TestOutboxesBound(t *testing.T) {
 	}
 	if got := all.used.Load(); got != 0 {
 		t.Errorf("%d bytes are charged for nothing", got)
+	}
+}
+
+// TestWayFails: a datagram that the host's socket can't be set up for is dropped; it
+// does not go the way of the one before.
+func TestWayFails(t *testing.T) {
+	server, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback4, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	host, raw, err := dialUDP(server.LocalAddr().(*net.UDPAddr).AddrPort())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	n := New(Config{})
+	// The options of IPv6 are no options of this socket.
+	f := &udpFlow{nat: n, to: loopback6, host: host, raw: raw}
+	s := sender{f: f, buf: datagrams.Get().(*[]byte)}
+	defer datagrams.Put(s.buf)
+	if open := s.send(forwarded(t, []byte("wrong way"))); !open {
+		t.Error("the flow ended")
+	}
+	f.to = loopback4
+	if open := s.send(forwarded(t, []byte("right way"))); !open {
+		t.Error("the flow ended")
+	}
+	server.SetReadDeadline(time.Now().Add(patience))
+	buf := make([]byte, 16)
+	if got, _, err := server.ReadFromUDPAddrPort(buf); err != nil || string(buf[:got]) != "right way" {
+		t.Errorf("came first: %q, %v", buf[:got], err)
+	}
+	if got := n.Stats().UDPDropped; got != 1 {
+		t.Errorf("%d dropped, want 1", got)
+	}
+	host.Close()
+	if open := s.send(forwarded(t, nil)); open {
+		t.Error("a closed socket leaves the flow open")
 	}
 }
