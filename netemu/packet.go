@@ -2,6 +2,7 @@ package netemu
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +27,7 @@ type packet struct {
 	protocol uint16 // EtherType; 0: none, ETH_P_ALL: any
 	nic      int32  // 0: any
 	queue    []received
-	queued   int // bytes
+	queued   int // bytes, with queuedCost for each frame
 	// full counts the packets that the limits of the queue dropped and packets
 	// those that were kept, since the program last asked (PACKET_STATISTICS).
 	full, packets  uint32
@@ -48,6 +49,14 @@ type received struct {
 	data []byte
 	a    arrival
 }
+
+// queuedCost is what a waiting frame costs besides its bytes: Linux charges a
+// socket buffer for itself too (SKB_TRUESIZE(0) is 576), and received with what it
+// points to and its place in the queue is no more.
+const queuedCost = 576
+
+// cost is what a frame takes of SO_RCVBUF, in bytes.
+func (r received) cost() int { return len(r.data) + queuedCost }
 
 // socketPacket makes an AF_PACKET socket.
 func (e *Emulator) socketPacket(t trap.Task, id identity, flags int) trap.Verdict {
@@ -163,7 +172,7 @@ func (p *packet) receive(buf []byte) (int, arrival, unix.Errno) {
 	r := p.queue[0]
 	p.queue[0] = received{}
 	p.queue = p.queue[1:]
-	p.queued -= len(r.data)
+	p.queued -= r.cost()
 	return copy(buf, r.data), r.a, 0
 }
 
@@ -220,7 +229,7 @@ func (p *packet) take(f stack.Frame) {
 		p.putLocked(ring.Packet{Data: data, Len: length, LinkHeader: header, From: from, At: f.At, Status: unix.TP_STATUS_TS_SOFTWARE})
 		return
 	}
-	p.queueLocked(data, arrival{
+	p.queueLocked(f.Data, data, arrival{
 		from:    abi.Sockaddr{Family: unix.AF_PACKET, Link: from},
 		control: stack.Control{Timestamp: f.At, TTL: -1, TOS: -1, HopLimit: -1, TClass: -1},
 		aux: &abi.TpacketAuxdata{
@@ -240,14 +249,18 @@ func (p *packet) wantsLocked(f stack.Frame) bool {
 	return p.protocol != 0 && p.protocol == f.Protocol && !outgoing
 }
 
-// queueLocked keeps a packet, as long as SO_RCVBUF has room.
-func (p *packet) queueLocked(data []byte, a arrival) {
+// queueLocked keeps a packet of frame, as long as SO_RCVBUF has room.
+func (p *packet) queueLocked(frame, data []byte, a arrival) {
 	if p.queued >= int(p.sock.mem.get("SO_RCVBUF", defaultBuffer)) {
 		p.full++
 		return
 	}
 	p.packets++
-	p.queue = append(p.queue, received{data, a})
-	p.queued += len(data)
+	if len(data)+stack.HeaderLen < len(frame) { // cut: the rest would stay with it
+		data = slices.Clone(data)
+	}
+	r := received{data, a}
+	p.queue = append(p.queue, r)
+	p.queued += r.cost()
 	p.notify()
 }

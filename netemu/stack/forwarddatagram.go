@@ -83,6 +83,17 @@ func (d ForwardedDatagram) Hold() ForwardedDatagram {
 	return d
 }
 
+// Memory is what the datagram's packet keeps while it is held, in bytes: all that
+// came with it, also behind the ends that the lengths in its headers tell.
+func (d ForwardedDatagram) Memory() int {
+	n := 0
+	list, _ := d.pkt.AsViewList()
+	for v := list.Front(); v != nil; v = v.Next() {
+		n += v.Capacity()
+	}
+	return n
+}
+
 // Release frees a held datagram.
 func (d ForwardedDatagram) Release() { d.pkt.DecRef() }
 

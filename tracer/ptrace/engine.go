@@ -140,7 +140,8 @@ func (e *Engine) check(what string, tid int, errno unix.Errno) {
 }
 
 // known is the task tid, entered in the tables if it is new: a child's first
-// stop may be reported before its parent's event.
+// stop may be reported before its parent's event. Then it may have inherited the
+// filter of poll(2).
 func (e *Engine) known(tid int) *task {
 	if t := e.tasks[tid]; t != nil {
 		return t
@@ -149,7 +150,11 @@ func (e *Engine) known(tid int) *task {
 	if !ok {
 		pid = tid // killed in its first stop
 	}
-	return e.add(tid, pid, e.first)
+	t := e.add(tid, pid, e.first)
+	if t.proc.threads == 1 {
+		t.proc.polls = true
+	}
+	return t
 }
 
 // add enters a task. The control number counts for a new process only.

@@ -125,7 +125,8 @@ func (e *Engine) childStop(t *task) {
 	if path.task(t.proc.pid, "/task/").number(int64(child)).exists() {
 		e.add(child, t.proc.pid, 0)
 	} else if path.task(child, "").exists() {
-		e.add(child, child, t.proc.control).proc.polls = t.proc.polls
+		p := e.add(child, child, t.proc.control).proc
+		p.polls, p.guarded = t.proc.polls, t.proc.guarded
 	}
 }
 

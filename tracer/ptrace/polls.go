@@ -18,8 +18,10 @@ func (o *installRun) used(t *task, ret int64) {
 		o.after = trap.Fail(unix.Errno(-ret))
 	}
 	o.stage = undo
-	if o.after.Kind == trap.KindDone && o.in.TrapPolls && !t.proc.polls {
-		o.stage = guard
+	if o.after.Kind == trap.KindDone && o.in.TrapPolls && !t.proc.guarded {
+		// From the filter's first moment on: another thread may poll, or fork a
+		// child that does, before this one has come out of seccomp(2).
+		o.stage, t.proc.polls = guard, true
 	}
 	t.chain()
 }
@@ -62,7 +64,7 @@ func (o *installRun) guarded(t *task, ret int64) {
 	t.giveBack()
 	switch {
 	case ret == 0:
-		t.proc.polls = true
+		t.proc.guarded = true
 	case !o.alone:
 		o.alone = true
 		t.chain()

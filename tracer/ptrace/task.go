@@ -76,8 +76,10 @@ type process struct {
 	// control is the number of the hidden control descriptor, as far as is
 	// known: the program may have closed or replaced it.
 	control int32
-	// polls says that the filter of poll(2) is loaded.
-	polls bool
+	// polls says that a stop at poll(2) may be ours: a thread, or the process that
+	// this one was forked from, has begun to load the filter for it. guarded says
+	// that it is loaded.
+	polls, guarded bool
 }
 
 // The trap.Task interface.

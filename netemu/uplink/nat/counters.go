@@ -11,6 +11,7 @@ type Stats struct {
 	UDPEvicted        uint64 // flows ended for a new one: maxUDPFlows
 	UDPExpired        uint64 // flows ended for being idle
 	UDPDropped        uint64 // datagrams that a socket would not take
+	UDPNoRoom         uint64 // those of them that were too many for all flows: maxAllQueued
 	ICMPErrors        uint64 // of TCP and UDP, handed in
 	EchoSent          uint64
 	EchoReplies       uint64 // replies and ICMP errors handed in
@@ -36,7 +37,7 @@ func (n *NAT) Stats() Stats {
 		TCPFailed: c.tcpFailed.Load(), TCPNoRoom: c.tcpNoRoom.Load(),
 		UDPOpen: uint64(n.udp.open()), UDPFlows: c.udpFlows.Load(),
 		UDPEvicted: c.udpEvicted.Load(), UDPExpired: c.udpExpired.Load(),
-		UDPDropped: c.udpDropped.Load(), ICMPErrors: c.icmpErrors.Load(),
+		UDPDropped: c.udpDropped.Load(), UDPNoRoom: n.queued.refused.Load(), ICMPErrors: c.icmpErrors.Load(),
 		EchoSent: c.echoSent.Load(), EchoReplies: c.echoReplies.Load(),
 		EchoEvicted: c.echoEvicted.Load(), EchoFailed: c.echoFailed.Load(),
 		Denied:   c.denied.Load(),

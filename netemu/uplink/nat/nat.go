@@ -100,11 +100,12 @@ type NAT struct {
 	closing sync.Once
 	noRoom  sync.Once // the warning
 
-	tcp   *relay.Table
-	dials atomic.Int64 // connect(2)s in flight
-	udp   udpTable
-	echo  echoTable
-	count counters
+	tcp    *relay.Table
+	dials  atomic.Int64 // connect(2)s in flight
+	udp    udpTable
+	queued budget // of the UDP flows
+	echo   echoTable
+	count  counters
 }
 
 var (

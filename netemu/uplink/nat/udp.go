@@ -23,9 +23,9 @@ const (
 	// and resolvers use a new port for each. Linux: nf_conntrack_udp_timeout.
 	dnsIdle = 30 * time.Second
 	// maxUDPFlows bounds what is open. A flow costs a descriptor, two
-	// goroutines and a buffer of 64 KiB, 150 MiB in all; a resolver that asks
-	// the root needs some hundred at once, a BitTorrent client one or two
-	// thousand.
+	// goroutines and a buffer of 64 KiB, 150 MiB in all, to which comes what
+	// maxAllQueued lets wait; a resolver that asks the root needs some hundred
+	// at once, a BitTorrent client one or two thousand.
 	maxUDPFlows = 2048
 	// maxDatagram is more than any UDP payload has, which is 65507 bytes over
 	// IPv4 and 65527 over IPv6.
@@ -120,7 +120,7 @@ func (n *NAT) openUDP(d stack.ForwardedDatagram) *udpFlow {
 		return nil
 	}
 	f := &udpFlow{flowKey: flowKey{d.Src, d.Dst}, nat: n, to: addr, host: host, raw: raw, idle: n.cfg.UDPIdle}
-	f.out.init()
+	f.out.init(&n.queued)
 	if d.Dst.Port() == 53 {
 		f.idle = n.cfg.DNSIdle
 	}

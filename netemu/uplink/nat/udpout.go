@@ -2,6 +2,7 @@ package nat
 
 import (
 	"errors"
+	"net"
 
 	"golang.org/x/sys/unix"
 
@@ -34,7 +35,7 @@ func (f *udpFlow) pumpOutward() {
 		}
 		for i, d := range list {
 			ok = ok && s.send(d)
-			d.Release()
+			f.out.release(d)
 			list[i] = stack.ForwardedDatagram{}
 		}
 		if !ok {
@@ -50,12 +51,15 @@ func (s *sender) send(d stack.ForwardedDatagram) bool {
 		f.nat.count.udpDropped.Add(1)
 		return true
 	}
-	err := s.follow(d.Way)
+	if err := s.follow(d.Way); err != nil {
+		// It must not go with the TTL of the one before, or be fragmented like it.
+		f.nat.count.udpDropped.Add(1)
+		f.nat.log.Debug("datagram dropped", "proto", "udp", "src", f.src, "dst", f.dst, "way", d.Way, "err", err)
+		return !errors.Is(err, net.ErrClosed)
+	}
 	p := (*s.buf)[:d.Payload(*s.buf)]
 	f.sent.add(d)
-	if err == nil {
-		_, err = f.host.Write(p)
-	}
+	_, err := f.host.Write(p)
 	for range staleErrors {
 		if err == nil || !hasErrno(err) {
 			break
@@ -70,7 +74,8 @@ func (s *sender) send(d stack.ForwardedDatagram) bool {
 	return s.fail(d, err)
 }
 
-// follow sets the socket to what the datagram asks of the way.
+// follow sets the socket to what the datagram asks of the way. net.ErrClosed: the
+// flow has ended.
 func (s *sender) follow(w stack.Way) error {
 	if s.set && s.way == w {
 		return nil
