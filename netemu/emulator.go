@@ -57,7 +57,7 @@ type Emulator struct {
 	ledger  Ledger
 	linger  lingering
 	mirror  mirror
-	misled  atomic.Bool // see symlink
+	misled  atomic.Bool // see symlink and chroot
 	packets packetSockets
 
 	sweepNow chan struct{}

@@ -17,6 +17,8 @@ type opening struct {
 	dir   int32  // a relative path starts there
 	path  uint64 // address
 	flags uint64
+	// scoped: openat2(2) is told to take the path otherwise than others do.
+	scoped bool
 }
 
 // open is open(2), creat(2), openat(2) and openat2(2). Nearly all are the
@@ -39,9 +41,9 @@ func (e *Emulator) open(t trap.Task, c trap.Call) trap.Verdict {
 	}
 	answer, name := procfs.Judge(base, text, t.PID(), t.TID())
 	switch {
-	case answer == procfs.Inside:
+	case answer == procfs.Inside && !o.scoped:
 		return e.openInside(name, o.flags)
-	case answer == procfs.Unsure || e.misled.Load():
+	case answer == procfs.Unsure || o.scoped || e.misled.Load():
 		return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict { return e.opened(t, ret, o.flags) })
 	}
 	return trap.Run()
@@ -54,12 +56,13 @@ func parseOpening(t trap.Task, c trap.Call) (opening, bool) {
 	}
 	o := opening{dir: c.Int32(0), path: c.Pointer(1), flags: uint64(uint32(c.Args[2]))}
 	if c.NR == unix.SYS_OPENAT2 {
-		// struct open_how begins with the flags.
-		var flags [8]byte
-		if t.ReadMemory(c.Pointer(2), flags[:]) != 0 {
+		// struct open_how: flags, mode, resolve.
+		var how [unix.SizeofOpenHow]byte
+		if t.ReadMemory(c.Pointer(2), how[:]) != 0 {
 			return o, false
 		}
-		o.flags = binary.NativeEndian.Uint64(flags[:])
+		o.flags = binary.NativeEndian.Uint64(how[:])
+		o.scoped = binary.NativeEndian.Uint64(how[16:])&(unix.RESOLVE_IN_ROOT|unix.RESOLVE_BENEATH) != 0
 	}
 	return o, true
 }

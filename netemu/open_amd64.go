@@ -17,9 +17,9 @@ func init() {
 func parseLegacyOpening(c trap.Call) (opening, bool) {
 	switch c.NR {
 	case unix.SYS_OPEN:
-		return opening{unix.AT_FDCWD, c.Pointer(0), uint64(uint32(c.Args[1]))}, true
+		return opening{dir: unix.AT_FDCWD, path: c.Pointer(0), flags: uint64(uint32(c.Args[1]))}, true
 	case unix.SYS_CREAT:
-		return opening{unix.AT_FDCWD, c.Pointer(0), unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC}, true
+		return opening{dir: unix.AT_FDCWD, path: c.Pointer(0), flags: unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC}, true
 	}
 	return opening{}, false
 }

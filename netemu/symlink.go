@@ -15,3 +15,9 @@ func (e *Emulator) symlink(t trap.Task, c trap.Call) trap.Verdict {
 	}
 	return trap.Run()
 }
+
+// chroot is chroot(2): paths begin elsewhere from then on.
+func (e *Emulator) chroot(trap.Task, trap.Call) trap.Verdict {
+	e.misled.Store(true)
+	return trap.Run()
+}

@@ -37,6 +37,7 @@ var syscalls = map[int]syscallRow{
 	unix.SYS_OPENAT:      {"openat", (*Emulator).open, ""},
 	unix.SYS_OPENAT2:     {"openat2", (*Emulator).open, ""},
 	unix.SYS_SYMLINKAT:   {"symlinkat", (*Emulator).symlink, ""},
+	unix.SYS_CHROOT:      {"chroot", (*Emulator).chroot, ""},
 	unix.SYS_MMAP:        {"mmap", (*Emulator).mmap, "rings of packet sockets"},
 	unix.SYS_IOCTL:       {"ioctl", (*Emulator).ioctl, "the SIOC* network requests"},
 }

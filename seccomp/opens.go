@@ -39,6 +39,7 @@ func opens(sysctls bool) []rule {
 		{"openat", trap, walk, why},
 		{"openat2", trap, nil, why + ", and so are the flags"},
 		{"symlinkat", trap, nil, "a link into /proc or /sys hides where a path leads"},
+		{"chroot", trap, nil, "as a link"},
 	}
 }
 

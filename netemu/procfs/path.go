@@ -46,7 +46,7 @@ func Judge(base, path []byte, pid, tid int) (answer Answer, name string) {
 
 // mentions is the quick test that nearly all paths fail.
 func mentions(path []byte) bool {
-	return bytes.Contains(path, []byte("proc")) || bytes.Contains(path, []byte("sys"))
+	return bytes.Contains(path, []byte("proc")) || bytes.Contains(path, []byte("sys")) || bytes.Contains(path, []byte("dev"))
 }
 
 // walk follows the names of a path as the kernel would, as far as it knows the
@@ -73,8 +73,8 @@ func (w *walk) step(name string) {
 	case "", ".":
 	case "..":
 		if len(w.at) > 0 {
-			// Known directories are left the way they were entered.
-			w.lost = w.lost || !w.known()
+			// Some directories are left the way they were entered.
+			w.lost = w.lost || !w.plain()
 			w.at = w.at[:len(w.at)-1]
 		}
 	default:
@@ -86,11 +86,23 @@ func (w *walk) step(name string) {
 // known says whether at lies in /proc or /sys.
 func (w *walk) known() bool { return len(w.at) > 0 && (w.at[0] == "proc" || w.at[0] == "sys") }
 
+// plain says whether at is known to be no link: all links of /proc are followed.
+// In /sys those directories count that the tree has.
+func (w *walk) plain() bool {
+	switch {
+	case !w.known():
+		return false
+	case w.at[0] == "proc" || len(w.at) <= 2 || w.is("sys", "class", "net"):
+		return true
+	}
+	return len(w.at) <= 5 && w.at[1] == "devices" && w.at[2] == "virtual" && (len(w.at) == 3 || w.at[3] == "net")
+}
+
 func (w *walk) look(name string) {
 	switch name {
 	case "proc", "sys":
 		w.seen = max(w.seen, seenMount)
-	case "net", "root", "cwd", "fd":
+	case "net", "root", "cwd", "fd", "attached_dev":
 		if w.seen == seenMount {
 			w.seen = seenTree
 		}
@@ -105,6 +117,10 @@ func (w *walk) follow() {
 		w.at = []string{"proc", w.pid, "net"}
 	case w.is("proc", "self"):
 		w.at = []string{"proc", w.pid}
+	case w.is("dev", "fd"), w.is("dev", "stdin"), w.is("dev", "stdout"), w.is("dev", "stderr"):
+		w.lost, w.seen = true, seenTree // links to /proc/self/fd
+	case n > 2 && w.at[0] == "sys" && w.at[n-1] == "attached_dev":
+		w.lost, w.seen = true, seenTree // from a bus of PHYs to an interface
 	case w.is("proc", "thread-self"):
 		w.at = []string{"proc", w.pid, "task", w.tid}
 	case n == 4 && w.at[0] == "sys" && w.at[1] == "class" && w.at[2] == "net":
@@ -169,14 +185,15 @@ func (w *walk) name() (string, bool) {
 		}
 	case at[0] == "sys" && len(at) > 2 && at[1] == "class" && at[2] == "net":
 		return "/" + strings.Join(at, "/"), true
-	case at[0] == "sys" && len(at) > 2 && (at[1] == "devices" || at[1] == "class" || at[1] == "bus" || at[1] == "dev"):
+	case at[0] == "sys" && len(at) > 2 && at[1] != "fs" && (at[1] != "kernel" || at[2] == "iommu_groups"):
 		return deviceName(at)
 	}
 	return "", false
 }
 
 // deviceName is the name of a file of an interface, wherever in /sys its device
-// lies: the tree has it among the virtual devices.
+// lies or a link leads to it: the tree has it among the virtual devices. Where
+// none does (control groups, trace events), net is a name like others.
 func deviceName(at []string) (string, bool) {
 	for i, name := range at[2:] {
 		if name == "net" {

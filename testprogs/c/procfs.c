@@ -178,6 +178,41 @@ static void limited(const char *name)
 	CHECK(row(fd, l));
 }
 
+// scoped: openat2(2) with another root, and the links to descriptors in /dev.
+static void scoped(const char *name)
+{
+	(void)name;
+	int l = listener(AF_INET, 4);
+	struct { uint64_t flags, mode, resolve; } how = { O_RDONLY, 0, 0x10 }; // RESOLVE_IN_ROOT
+	int d = OK(open("/proc/self", O_PATH));
+	CHECK(row(OK((int)syscall(SYS_openat2, d, "/net/tcp", &how, sizeof how)), l));
+	how.resolve = 0x08; // RESOLVE_BENEATH
+	CHECK(row(OK((int)syscall(SYS_openat2, d, "net/tcp", &how, sizeof how)), l));
+	EQ(syscall(SYS_openat2, d, "/proc/net/tcp", &how, sizeof how), -1);
+	EQ(errno, EXDEV);
+	char path[64];
+	snprintf(path, sizeof path, "/dev/fd/%d/net/tcp", d);
+	CHECK(row(OK(open(path, O_RDONLY)), l));
+	OK(chdir("/dev"));
+	CHECK(row(OK(open(path + 5, O_RDONLY)), l));
+	OK(dup2(d, 0));
+	CHECK(row(OK(open("/dev/stdin/net/tcp", O_RDONLY)), l));
+}
+
+// rooted: behind a change of the root, for who may make one.
+static void rooted(const char *name)
+{
+	(void)name;
+	int l = listener(AF_INET, 4);
+	if (geteuid() != 0) {
+		EQ(chroot("/proc/self"), -1);
+		EQ(errno, EPERM);
+		return;
+	}
+	OK(chroot("/proc/self"));
+	CHECK(row(OK(open("/net/tcp", O_RDONLY)), l));
+}
+
 static const struct test_case cases[] = {
 	{ "listener_row", listener_row },
 	{ "relative", relative },
@@ -187,6 +222,8 @@ static const struct test_case cases[] = {
 	{ "settings", settings },
 	{ "link", link_to_it },
 	{ "limited", limited },
+	{ "scoped", scoped },
+	{ "rooted", rooted },
 };
 
 TEST_MAIN(cases)
