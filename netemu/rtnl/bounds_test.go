@@ -30,6 +30,26 @@ func fill(t *testing.T, most int, add func(i int) *Refusal) unix.Errno {
 	return 0
 }
 
+// TestSysctlNames: no link is called as a directory of /proc/sys/net/ipv4/conf
+// that is none of a link.
+func TestSysctlNames(t *testing.T) {
+	h := lonely(t)
+	by := Request{Flags: unix.NLM_F_CREATE | unix.NLM_F_EXCL}
+	if refusal := h.AddDummy(by, 0, LinkChange{}); refusal != nil {
+		t.Fatal(refusal)
+	}
+	links := h.Interfaces()
+	index := links[len(links)-1].Index
+	for _, name := range []string{"all", "default"} {
+		if refusal := h.AddDummy(by, 0, LinkChange{Name: &name}); refusal == nil || refusal.Errno != unix.EINVAL {
+			t.Errorf("new link %s: %v", name, refusal)
+		}
+		if refusal := h.SetLink(by, index, LinkChange{Name: &name}); refusal == nil || refusal.Errno != unix.EINVAL {
+			t.Errorf("link renamed to %s: %v", name, refusal)
+		}
+	}
+}
+
 // TestBounds: a program can't make a configuration grow for ever, and a link
 // that goes takes what it had with it.
 func TestBounds(t *testing.T) {

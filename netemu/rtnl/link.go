@@ -136,8 +136,12 @@ func newLabel(old, name string, n int) string {
 	return name[:min(len(name), unix.IFNAMSIZ-2-len(alias))] + ":" + alias
 }
 
-// validName is dev_valid_name (net/core/dev.c).
+// validName is dev_valid_name (net/core/dev.c) and sysctl_dev_name_is_allowed
+// (include/linux/inetdevice.h).
 func validName(name string) bool {
+	if name == "all" || name == "default" {
+		return false
+	}
 	return name != "" && len(name) < unix.IFNAMSIZ && name != "." && name != ".." && !strings.ContainsAny(name, "/: \t\n\v\f\r")
 }
 
