@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"netbox/netemu/netlink"
 	"netbox/netemu/stack"
@@ -24,6 +25,17 @@ type Source interface {
 	NetlinkSockets() []NetlinkSocket
 	Limits() stack.Limits
 }
+
+// moment is a source that is asked once for its interfaces: each name of the tree
+// looks for its own.
+type moment struct {
+	Source
+	interfaces func() []stack.Interface
+}
+
+func (m moment) Interfaces() []stack.Interface { return m.interfaces() }
+
+func atOnce(s Source) Source { return moment{s, sync.OnceValue(s.Interfaces)} }
 
 // NetlinkSocket is an AF_NETLINK socket.
 type NetlinkSocket struct {
@@ -45,6 +57,7 @@ func (n Node) Read(s Source) []byte { return n.read(s) }
 
 // Lookup finds the node of a name that Judge has given.
 func Lookup(s Source, name string) (Node, bool) {
+	s = atOnce(s)
 	var n Node
 	var ok bool
 	switch rest, inNet := strings.CutPrefix(name, netDir+"/"); {
@@ -88,6 +101,9 @@ type Entry struct {
 
 // List is all files and links of the tree, by name.
 func List(s Source) []Entry {
+	if _, ok := s.(moment); !ok {
+		s = atOnce(s)
+	}
 	var all []Entry
 	add := func(dir string, names []string, node func(Source, string) (Node, bool)) {
 		for _, name := range names {
