@@ -327,3 +327,14 @@ func TestBuild(t *testing.T) {
 		t.Error("Trapped is wrong about socket or prctl")
 	}
 }
+
+// TestCanWriteSysctl: root could change the host's settings, whatever is mounted
+// read-only now, and who has no right to override modes could not.
+func TestCanWriteSysctl(t *testing.T) {
+	root := unix.Geteuid() == 0
+	if root || !overrides() {
+		if got := CanWriteSysctl(); got != root {
+			t.Errorf("uid %d: %v", unix.Geteuid(), got)
+		}
+	}
+}
