@@ -35,7 +35,7 @@ func (e *Emulator) open(t trap.Task, c trap.Call) trap.Verdict {
 	var base []byte
 	if len(text) > 0 && text[0] != '/' {
 		if base, errno = t.Path(o.dir); errno != 0 {
-			return trap.Run()
+			return e.runAndLook(o) // no descriptor, or too deep a directory to have a path
 		}
 		base = e.mirror.virtual(base)
 	}
@@ -44,9 +44,14 @@ func (e *Emulator) open(t trap.Task, c trap.Call) trap.Verdict {
 	case answer == procfs.Inside && !o.scoped:
 		return e.openInside(name, o.flags)
 	case answer == procfs.Unsure || o.scoped || e.misled.Load():
-		return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict { return e.opened(t, ret, o.flags) })
+		return e.runAndLook(o)
 	}
 	return trap.Run()
+}
+
+// runAndLook lets the kernel open the file first.
+func (e *Emulator) runAndLook(o opening) trap.Verdict {
+	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict { return e.opened(t, ret, o.flags) })
 }
 
 // parseOpening reads the arguments; false if they make no open.

@@ -137,7 +137,7 @@ var Programs = []Program{
 	)},
 	{"procfs", join(
 		every(everyC, "listener_row relative"),
-		every(dynamic, "directory descriptor refused settings link limited scoped rooted"),
+		every(dynamic, "directory descriptor refused settings link limited scoped rooted deep"),
 	)},
 	{"group", every(dynamic, "memberships memberships6 sources filter others_groups")},
 	{"family", join(

@@ -213,6 +213,34 @@ static void rooted(const char *name)
 	CHECK(row(OK(open("/net/tcp", O_RDONLY)), l));
 }
 
+// deep: from a working directory whose path is longer than PATH_MAX.
+static void deep(const char *name)
+{
+	(void)name;
+	enum { LEVELS = 25 };
+	int l = listener(AF_INET, 4);
+	char top[64], part[201], path[3 * (LEVELS + 2) + 32] = "";
+	memset(part, 'd', 200);
+	part[200] = 0;
+	snprintf(top, sizeof top, "/tmp/procfs-deep-%d", getpid());
+	OK(mkdir(top, 0700));
+	OK(chdir(top));
+	for (int i = 0; i < LEVELS; i++) {
+		OK(mkdir(part, 0700));
+		OK(chdir(part));
+		strcat(path, "../");
+	}
+	strcat(path, "../../proc/net/tcp");
+	int fd = open(path, O_RDONLY);
+	for (int i = 0; i < LEVELS; i++) {
+		OK(chdir(".."));
+		OK(rmdir(part));
+	}
+	OK(chdir("/"));
+	OK(rmdir(top));
+	CHECK(row(OK(fd), l));
+}
+
 static const struct test_case cases[] = {
 	{ "listener_row", listener_row },
 	{ "relative", relative },
@@ -224,6 +252,7 @@ static const struct test_case cases[] = {
 	{ "limited", limited },
 	{ "scoped", scoped },
 	{ "rooted", rooted },
+	{ "deep", deep },
 };
 
 TEST_MAIN(cases)

@@ -41,12 +41,22 @@ def chain():
     try: return open("a").read()
     finally: os.unlink("a"); os.unlink("b")
 
-def openat2():
+def openat2(dir=-100, path=b"/proc/net/tcp", resolve=0):
     libc = ctypes.CDLL(None, use_errno=True)
-    how = (ctypes.c_uint64 * 3)(os.O_RDONLY | os.O_CLOEXEC, 0, 0)
-    fd = libc.syscall(437, -100, b"/proc/net/tcp", how, 24)
+    how = (ctypes.c_uint64 * 3)(os.O_RDONLY | os.O_CLOEXEC, 0, resolve)
+    fd = libc.syscall(437, dir, path, how, 24)
     if fd < 0 and ctypes.get_errno() == errno.ENOSYS: return ways["plain"]()
     return content(fd)
+
+def scoped(dir, path, resolve):
+    d = os.open(dir, os.O_RDONLY | os.O_DIRECTORY)
+    try: return openat2(d, path, resolve)
+    finally: os.close(d)
+
+def by_device(dir, rest):
+    d = os.open(dir, os.O_RDONLY | os.O_DIRECTORY)
+    try: return open("/dev/fd/%d/%s" % (d, rest)).read()
+    finally: os.close(d)
 
 def rewound():
     f = open("/proc/net/tcp")
@@ -78,6 +88,11 @@ ways = {
     "root": lambda: open("/proc/self/root/proc/net/tcp").read(),
     "cwd": lambda: inside("/proc/net", "/proc/self/cwd/tcp"),
     "openat2": openat2,
+    "openat2 in another root": lambda: scoped("/proc/self", b"/net/tcp", 0x10),
+    "openat2 in another root, ours": lambda: scoped("/proc/net", b"/tcp", 0x10),
+    "openat2 beneath": lambda: scoped("/proc/self", b"net/tcp", 8),
+    "/dev/fd": lambda: by_device("/proc/self", "net/tcp"),
+    "/dev/fd, ours": lambda: by_device("/proc/net", "tcp"),
     "rewound": rewound,
     "link": lambda: link("/proc/net/tcp"),
     "link to a directory": lambda: link("/proc/net", "/tcp"),
