@@ -7,12 +7,13 @@ import (
 
 const (
 	// promptDebt is how long connect(2)s may have waited in vain before they wait
-	// no more: ten times, which is a client's pool that meets a busy listener.
-	promptDebt = 10 * promptLimit
+	// no more: a hundred times, which is a client's pool that meets a busy listener,
+	// or a machine so busy that the outcomes are late.
+	promptDebt = 100 * promptLimit
 	// promptShare is the part of the time, one in so many, that pays the debt back:
 	// a task that connects in a loop to a listener whose backlog is full keeps the
-	// engine from all others for a hundredth of the time at most.
-	promptShare = 100
+	// engine from all others for a twentieth of the time at most.
+	promptShare = 20
 )
 
 // prompt bounds what connect(2)s wait on the engine's thread in vain.
