@@ -37,9 +37,9 @@ func TestPromptBound(t *testing.T) {
 	}
 }
 
-// TestPromptOfConnect: a handshake that nobody answers is in vain, and is not waited
-// for once such waits were too many.
-func TestPromptOfConnect(t *testing.T) {
+// alone is a host whose link leads to nobody.
+func alone(t *testing.T) *stack.Stack {
+	t.Helper()
 	near, _ := link.New(0)
 	host, err := stack.NewHost(stack.HostConfig{
 		Link: near, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.2.15/24")},
@@ -48,7 +48,14 @@ func TestPromptOfConnect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer host.Close()
+	t.Cleanup(host.Close)
+	return host
+}
+
+// TestPromptOfConnect: a handshake that nobody answers is in vain, and is not waited
+// for once such waits were too many.
+func TestPromptOfConnect(t *testing.T) {
+	host := alone(t)
 	ep, errno := host.NewTCP(stack.Inet4)
 	if errno != 0 {
 		t.Fatal(errno)
