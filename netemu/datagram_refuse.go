@@ -1,6 +1,8 @@
 package netemu
 
 import (
+	"bytes"
+
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
@@ -30,12 +32,21 @@ func (e *Emulator) refuse(d *datagram, a arrival, p []byte) {
 	}
 }
 
+// What is left of a datagram in an ICMP error, in bytes of its payload: Linux's are
+// at most 576 bytes long (icmp_send), for IPv6 1280 (icmp6_send), with the headers of
+// the error and of the datagram.
+const (
+	quoted4 = 576 - 20 - 8 - 20 - 8
+	quoted6 = 1280 - 40 - 8 - 40 - 8
+)
+
 // refused takes the news that datagram p to dst was refused.
 func (d *datagram) refused(p []byte, dst abi.Sockaddr, connected bool) {
 	option, origin, code := stack.RecvErr4, uint8(unix.SO_EE_ORIGIN_ICMP), uint8(3)
-	typ := uint8(3)
+	typ, quoted := uint8(3), quoted4
 	if d.idn.family == unix.AF_INET6 {
 		option, origin, typ, code = stack.RecvErr6, unix.SO_EE_ORIGIN_ICMP6, 1, 4
+		quoted = quoted6
 	}
 	if on, _ := d.tr.endpoint().GetBool(option); on {
 		d.mu.Lock()
@@ -44,7 +55,7 @@ func (d *datagram) refused(p []byte, dst abi.Sockaddr, connected bool) {
 			at := stackAddr(dst)
 			d.errors = append(d.errors, queuedNow(stack.QueuedError{
 				Errno: unix.ECONNREFUSED, Origin: origin, Type: typ, Code: code,
-				Payload: append([]byte(nil), p...), Dst: at, Offender: at,
+				Payload: bytes.Clone(p[:min(len(p), quoted)]), Dst: at, Offender: at,
 			}))
 		}
 		d.soError = unix.ECONNREFUSED

@@ -59,6 +59,7 @@ type Emulator struct {
 	mirror  mirror
 	misled  atomic.Bool // see symlink and chroot
 	packets packetSockets
+	prompt  prompt
 
 	sweepNow chan struct{}
 	stop     chan struct{}

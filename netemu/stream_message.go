@@ -1,8 +1,6 @@
 package netemu
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
@@ -38,8 +36,11 @@ func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 	if flags&unix.MSG_FASTOPEN != 0 {
 		return trap.Fail(unix.EOPNOTSUPP)
 	}
-	if c.NR != unix.SYS_SENDTO {
-		return sendBare(t, c)
+	switch c.NR {
+	case unix.SYS_SENDMSG:
+		return sendOne(t, c)
+	case unix.SYS_SENDMMSG:
+		return sendMany{c: c, count: min(uint32(c.Args[2]), maxIovec)}.next(t)
 	}
 	args := c.Args
 	args[3], args[4], args[5] = inline(args[3]), 0, 0
@@ -65,52 +66,31 @@ func checkSend(t trap.Task, c trap.Call) (flags int32, errno unix.Errno) {
 	return c.Int32(3), errno
 }
 
-// sendBare lets the kernel run a sendmsg(2) or sendmmsg(2); names and control
-// messages are hidden meanwhile: an AF_UNIX stream would refuse the first
-// (EISCONN) and pass on the second. A sendmmsg ends before the first message
-// that is wrong.
-func sendBare(t trap.Task, c trap.Call) trap.Verdict {
-	count, size := uint32(1), uint64(0)
+// sendOne lets the kernel run a sendmsg(2).
+func sendOne(t trap.Task, c trap.Call) trap.Verdict {
+	m, errno := copyBare(t, c.Pointer(1))
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
 	args := c.Args
-	if c.NR == unix.SYS_SENDMMSG {
-		count, size = min(uint32(c.Args[2]), maxIovec), abi.SizeofMMsghdr
-		args[3] = inline(args[3])
-	} else {
-		args[2] = inline(args[2])
-	}
-	var hidden []bare
-	for i := range count {
-		h, errno := hide(t, c.Pointer(1)+uint64(i)*size)
-		if errno != 0 {
-			if i == 0 {
-				return trap.Fail(errno)
-			}
-			args[2] = uint64(i)
-			break
-		}
-		if h.header.NameLen != 0 || h.header.ControlLen != 0 {
-			hidden = append(hidden, h)
-		}
-	}
-	if len(hidden) == 0 && args == c.Args {
+	args[2] = inline(args[2])
+	switch {
+	case m.hides():
+		return (&trap.Native{Args: &args, Copy: m.bytes(), CopyArg: 1}).Verdict()
+	case args == c.Args:
 		return trap.Run()
 	}
-	return trap.RunThen(&args, func(t trap.Task, ret int64) trap.Verdict {
-		for _, h := range hidden {
-			h.restore(t)
-		}
-		return passOn(t, ret)
-	})
+	return trap.RunThen(&args, nil)
 }
 
-// bare is a msghdr in the task whose name and control messages are hidden.
-type bare struct {
-	addr   uint64
-	header abi.Msghdr
-}
+// bare is a msghdr of the task's. A stream's surrogate must not see its name and
+// control messages, which tcp_sendmsg ignores: an AF_UNIX stream would refuse the
+// first (EISCONN) and pass on the second. The program's own memory may be read-only,
+// or in use by another thread: so the kernel is given a copy without them.
+type bare struct{ header abi.Msghdr }
 
-// hide checks the msghdr at addr as tcp_sendmsg does, and hides what it ignores.
-func hide(t trap.Task, addr uint64) (bare, unix.Errno) {
+// copyBare checks the msghdr at addr as tcp_sendmsg does.
+func copyBare(t trap.Task, addr uint64) (bare, unix.Errno) {
 	if errno := checkMsghdr(t, addr, true); errno != 0 {
 		return bare{}, errno
 	}
@@ -130,25 +110,15 @@ func hide(t trap.Task, addr uint64) (bare, unix.Errno) {
 			return bare{}, errno
 		}
 	}
-	b := bare{addr, h}
-	return b, b.store(t, 0, 0)
+	return bare{h}, 0
 }
 
-// restore undoes hide. The memory may be gone meanwhile: that is the task's own
-// doing.
-func (b bare) restore(t trap.Task) { b.store(t, b.header.NameLen, b.header.ControlLen) }
+// hides says whether there is something to hide.
+func (m bare) hides() bool { return m.header.NameLen != 0 || m.header.ControlLen != 0 }
 
-// store writes the lengths of name and control messages, if there are any.
-func (b bare) store(t trap.Task, name uint32, control uint64) unix.Errno {
-	if b.header.NameLen != 0 {
-		if errno := writeInt32(t, b.addr+abi.OffsetMsghdrNameLen, int32(name)); errno != 0 {
-			return errno
-		}
-	}
-	if b.header.ControlLen != 0 {
-		return t.WriteMemory(b.addr+abi.OffsetMsghdrControlLen, binary.NativeEndian.AppendUint64(nil, control))
-	}
-	return 0
+// bytes is the msghdr without name and control messages.
+func (m bare) bytes() []byte {
+	return abi.Msghdr{IOV: m.header.IOV, IOVLen: m.header.IOVLen, Flags: m.header.Flags}.Bytes()
 }
 
 // passOn ends a call with what the kernel returned.

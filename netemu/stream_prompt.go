@@ -44,12 +44,21 @@ func (s *stream) promptLocked(t trap.Task, fd int32, file int) (trap.Verdict, bo
 	return trap.Verdict{}, false
 }
 
-// outcomeSoonLocked waits for the events of a handshake's outcome.
+// outcomeSoonLocked waits for the events of a handshake's outcome, as long as such
+// waits are worth it.
 func (s *stream) outcomeSoonLocked() stack.Events {
-	for end := time.Now().Add(promptLimit); ; runtime.Gosched() {
+	begin := time.Now()
+	limit := s.e.prompt.limit(begin)
+	for ; ; runtime.Gosched() {
 		ready := s.ep.Readiness(unix.POLLOUT | unix.POLLERR | unix.POLLHUP)
-		if ready != 0 || time.Now().After(end) {
+		switch {
+		case ready != 0:
 			return ready
+		case limit == 0:
+			return 0
+		case time.Since(begin) > limit:
+			s.e.prompt.inVain()
+			return 0
 		}
 	}
 }

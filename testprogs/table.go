@@ -85,8 +85,8 @@ var Programs = []Program{
 	)},
 	{"stream", join(
 		every(dynamic, `msg_peek urgent_inline msg_waitall msg_waitall_end msg_dontwait vectors many_vectors
-			sendfile splice sendto_with_address recvfrom_address mmsg receive_timeout send_timeout zero_lengths
-			not_seekable`),
+			sendfile splice sendto_with_address recvfrom_address mmsg header_untouched mmsg_ignored mmsg_in_part
+			receive_timeout send_timeout zero_lengths not_seekable`),
 		only(Native, untrapped+": recv without an address", every(dynamic, "msg_trunc")),
 	)},
 	{"sockopt", every(dynamic, `identity switches keepalive_times tcp_info_state buffer_sizes

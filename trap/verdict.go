@@ -43,15 +43,27 @@ type Verdict struct {
 // argument registers are used for the run, and put back afterwards. With
 // Then, the engine stops at the call's end and returns Then's verdict
 // instead: ret is the kernel's return value, -errno for a failure. Then must
-// not answer with Native, Wait or Receive. Both nil (or a nil
-// *Native) is the cheap form: no second stop.
+// not answer with the cheap form, which is both nil (or a nil *Native): no second
+// stop.
 //
-// A call that is interrupted by a signal is restarted, or fails with EINTR,
+// With Copy, of at most MaxCopy bytes, argument CopyArg of Args is the address of
+// these bytes in memory of the task that the program does not use. What the kernel
+// has made of them is in Copy when Then is called.
+//
+// A call that is interrupted by a signal returns Partial if that is not 0, what the
+// call has done before this run; else it is restarted, or fails with EINTR,
 // as Linux would; Then is not called for it.
 type Native struct {
-	Args *[6]uint64
-	Then func(t Task, ret int64) Verdict
+	Args    *[6]uint64
+	Copy    []byte
+	CopyArg int
+	Partial int64
+	Then    func(t Task, ret int64) Verdict
 }
+
+// MaxCopy bounds Native's Copy, in bytes: it lies on the task's stack, which may be
+// short of room.
+const MaxCopy = 128
 
 // Install gives the task a descriptor for the supervisor's descriptor File,
 // which the engine closes in any case. The task's gets CloseOnExec as said;
@@ -144,6 +156,9 @@ func Run() Verdict { return Verdict{Kind: KindNative} }
 func RunThen(args *[6]uint64, then func(t Task, ret int64) Verdict) Verdict {
 	return Verdict{Kind: KindNative, Native: &Native{Args: args, Then: then}}
 }
+
+// Verdict wraps a Native.
+func (n *Native) Verdict() Verdict { return Verdict{Kind: KindNative, Native: n} }
 
 // Verdict wraps an Install.
 func (i *Install) Verdict() Verdict { return Verdict{Kind: KindInstall, Install: i} }

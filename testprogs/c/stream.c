@@ -1,5 +1,6 @@
 // The calls that move bytes on TCP, with their flags, vectors and timeouts.
 #include "test.h"
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 
 static void msg_peek(const char *name)
@@ -249,6 +250,112 @@ static void mmsg_on_stream(const char *name)
 	EQ(sendmmsg(p.client, send, 0, 0), 0);
 }
 
+// A name and a control message that TCP ignores.
+struct ignored {
+	union address to;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+};
+
+static struct msghdr with_ignored(struct ignored *i, struct iovec *iov)
+{
+	struct msghdr m = { .msg_name = &i->to, .msg_namelen = sizeof i->to.in, .msg_iov = iov, .msg_iovlen = 1,
+		.msg_control = i->control, .msg_controllen = sizeof i->control };
+	i->to = loopback(AF_INET, 9);
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	*c = (struct cmsghdr){ .cmsg_level = IPPROTO_IP, .cmsg_type = IP_TTL, .cmsg_len = CMSG_LEN(sizeof(int)) };
+	return m;
+}
+
+struct shared_send {
+	int fd;
+	const struct msghdr *m;
+};
+
+enum { SHARED_SENDS = 300 };
+
+static void *send_shared(void *argument)
+{
+	struct shared_send *s = argument;
+	for (int i = 0; i < SHARED_SENDS; i++)
+		EQ(sendmsg(s->fd, s->m, 0), 1);
+	return NULL;
+}
+
+// sendmsg(2) leaves its msghdr alone: it may be read-only, and shared.
+static void header_untouched(const char *name)
+{
+	(void)name;
+	struct pair p = tcp_pair(AF_INET);
+	struct ignored ignored;
+	struct iovec iov = { "x", 1 };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct msghdr *m = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(m != MAP_FAILED);
+	*m = with_ignored(&ignored, &iov);
+	OK(mprotect(m, page, PROT_READ));
+	char text[2 * SHARED_SENDS];
+	EQ(sendmsg(p.client, m, 0), 1);
+	read_all(p.server, text, 1);
+
+	struct msghdr writable = *m;
+	struct shared_send s = { p.client, &writable };
+	pthread_t threads[2] = { start(send_shared, &s), start(send_shared, &s) };
+	join(threads[0]);
+	join(threads[1]);
+	read_all(p.server, text, sizeof text);
+	EQ(writable.msg_namelen, sizeof ignored.to.in);
+	EQ(writable.msg_controllen, sizeof ignored.control);
+}
+
+// sendmmsg(2) ignores the same in any of its messages, and stops before a bad one.
+static void mmsg_ignored(const char *name)
+{
+	(void)name;
+	struct pair p = tcp_pair(AF_INET);
+	struct ignored ignored;
+	struct iovec out[] = { { "a", 1 }, { "bc", 2 }, { "def", 3 }, { "ghij", 4 }, { "klmno", 5 }, { (void *)8, 1 } };
+	enum { N = COUNT(out) };
+	struct mmsghdr send[N] = { 0 };
+	for (int i = 0; i < N; i++) {
+		send[i].msg_hdr = (struct msghdr){ .msg_iov = &out[i], .msg_iovlen = 1 };
+		if (i == 1 || i == 2 || i == 4)
+			send[i].msg_hdr = with_ignored(&ignored, &out[i]);
+	}
+	char text[15];
+	EQ(sendmmsg(p.client, send, N - 1, 0), N - 1);
+	read_all(p.server, text, 15);
+	EQ(memcmp(text, "abcdefghijklmno", 15), 0);
+	for (int i = 0; i < N - 1; i++) {
+		EQ(send[i].msg_len, (unsigned)i + 1);
+		EQ(send[i].msg_hdr.msg_namelen, i == 1 || i == 2 || i == 4 ? sizeof ignored.to.in : 0);
+	}
+	EQ(sendmmsg(p.client, send, N, 0), N - 1);
+	read_all(p.server, text, 15);
+	send[1].msg_hdr.msg_iov = (void *)8;
+	EQ(sendmmsg(p.client, send, N, 0), 1);
+	ERR(sendmmsg(p.client, send + 1, 1, 0), EFAULT);
+	read_all(p.server, text, 1);
+}
+
+// Behind a message that is sent in part, no other is.
+static void mmsg_in_part(const char *name)
+{
+	(void)name;
+	enum { HUGE = 64 << 20 };
+	struct pair p = tcp_pair(AF_INET);
+	struct ignored ignored;
+	char *huge = calloc(1, HUGE);
+	struct iovec out[] = { { "abc", 3 }, { huge, HUGE }, { "def", 3 } };
+	struct mmsghdr send[3] = { 0 };
+	for (int i = 0; i < 3; i++)
+		send[i].msg_hdr = with_ignored(&ignored, &out[i]);
+	EQ(sendmmsg(p.client, send, 3, MSG_DONTWAIT), 2);
+	EQ(send[0].msg_len, 3);
+	CHECK(send[1].msg_len > 0 && send[1].msg_len < HUGE);
+	EQ(send[2].msg_len, 0);
+	free(huge);
+}
+
 static void receive_timeout(const char *name)
 {
 	(void)name;
@@ -327,6 +434,9 @@ static const struct test_case cases[] = {
 	{ "sendto_with_address", sendto_with_address },
 	{ "recvfrom_address", recvfrom_address },
 	{ "mmsg", mmsg_on_stream },
+	{ "header_untouched", header_untouched },
+	{ "mmsg_ignored", mmsg_ignored },
+	{ "mmsg_in_part", mmsg_in_part },
 	{ "receive_timeout", receive_timeout },
 	{ "send_timeout", send_timeout },
 	{ "zero_lengths", zero_lengths },

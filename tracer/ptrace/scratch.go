@@ -1,11 +1,15 @@
 package ptrace
 
-import "golang.org/x/sys/unix"
+import (
+	"netbox/trap"
+
+	"golang.org/x/sys/unix"
+)
 
 // scratchMax bounds what an operation puts on the task's stack. Together with
 // the red zone it must stay within what a goroutine has left at a system call:
 // Go keeps 800 bytes for frames that do not check the stack.
-const scratchMax = 128
+const scratchMax = trap.MaxCopy
 
 // scratch is memory on the task's stack, below the red zone. What was there
 // is put back: a stack smaller than that would be someone else's memory.

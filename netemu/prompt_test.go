@@ -1,0 +1,75 @@
+package netemu
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/netemu/link"
+	"netbox/netemu/stack"
+)
+
+// TestPromptBound: waits in vain take a small part of the time, and a pause lets
+// them be again.
+func TestPromptBound(t *testing.T) {
+	var p prompt
+	now := time.Now()
+	loop := func(calls int) (waited time.Duration) {
+		for range calls {
+			if limit := p.limit(now); limit > 0 {
+				now, waited = now.Add(limit), waited+limit
+				p.inVain()
+			}
+			now = now.Add(10 * time.Microsecond)
+		}
+		return waited
+	}
+	begin := now
+	waited := loop(1 << 20)
+	if most := promptDebt + promptLimit + now.Sub(begin)/promptShare; waited > most || p.skipped == 0 {
+		t.Errorf("waited %v of %v, %d skipped, want at most %v", waited, now.Sub(begin), p.skipped, most)
+	}
+	now = now.Add(time.Second)
+	if p.limit(now) != promptLimit {
+		t.Error("no wait after a pause")
+	}
+}
+
+// alone is a host whose link leads to nobody.
+func alone(t *testing.T) *stack.Stack {
+	t.Helper()
+	near, _ := link.New(0)
+	host, err := stack.NewHost(stack.HostConfig{
+		Link: near, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.2.15/24")},
+		Gateways: []netip.Addr{netip.MustParseAddr("10.0.2.2")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(host.Close)
+	return host
+}
+
+// TestPromptOfConnect: a handshake that nobody answers is in vain, and is not waited
+// for once such waits were too many.
+func TestPromptOfConnect(t *testing.T) {
+	host := alone(t)
+	ep, errno := host.NewTCP(stack.Inet4)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	defer ep.Close()
+	if errno := ep.Connect(stack.Addr{AddrPort: netip.MustParseAddrPort("10.0.2.2:9")}); errno != unix.EINPROGRESS {
+		t.Fatal(errno)
+	}
+	s := &stream{e: &Emulator{}, ep: ep}
+	if ready := s.outcomeSoonLocked(); ready != 0 || s.e.prompt.debt != promptLimit {
+		t.Errorf("events %#x after a wait, debt %v", ready, s.e.prompt.debt)
+	}
+	s.e.prompt.debt = time.Hour
+	if ready := s.outcomeSoonLocked(); ready != 0 || s.e.prompt.skipped != 1 || s.e.prompt.debt > time.Hour {
+		t.Errorf("events %#x without a wait, %+v", ready, s.e.prompt.debt)
+	}
+}
