@@ -129,22 +129,17 @@ func (s *Stream) Open() {
 	s.control(func(fd int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.drainLocked(fd)
+		junk := make([]byte, fillerChunk)
+		for s.ghost > 1 {
+			n, err := recv(fd, junk[:min(s.ghost-1, len(junk))], 0)
+			if err != nil {
+				break
+			}
+			s.ghost -= n
+		}
 		s.opened = true
 	})
 	s.lookAgain()
-}
-
-// drainLocked reads the filler away but for one byte.
-func (s *Stream) drainLocked(fd int) {
-	junk := make([]byte, fillerChunk)
-	for s.ghost > 1 {
-		n, err := recv(fd, junk[:min(s.ghost-1, len(junk))], 0)
-		if err != nil {
-			return
-		}
-		s.ghost -= n
-	}
 }
 
 // Next waits until the task has sent something and returns it, in buf (of at

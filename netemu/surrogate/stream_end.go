@@ -33,20 +33,13 @@ func (s *Stream) Close() {
 
 // Reset ends the surrogate with an error: T reads what is queued, then gets
 // ECONNRESET once, then an end of file. Without a ghost it is an end of file.
-// A T that is connecting is writable before: the kernel tells the hang-up first
-// and frees the filler after, and a task must not find one without the other.
+// A T that is connecting hangs up first and is writable a moment later, when the
+// kernel has freed the filler: reading that before would have it the other way
+// round, for as long as this process may be preempted between the two.
 func (s *Stream) Reset() {
-	if s.idle.Load() {
-		return
+	if !s.idle.Load() {
+		s.f.Close()
 	}
-	s.control(func(fd int) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if !s.opened {
-			s.drainLocked(fd)
-		}
-	})
-	s.f.Close()
 }
 
 // HungUp says that every copy of T is closed.

@@ -126,7 +126,8 @@ static void refusal_told_once(const char *name)
 		int fd = new_stream(AF_INET, SOCK_NONBLOCK);
 		ERR(connect_fd(fd, server), EINPROGRESS);
 		int before = get_int(fd, SOL_SOCKET, SO_ERROR);
-		CHECK(poll_one(fd, POLLOUT, 5000) & POLLOUT);
+		// In 300 times POLLHUP may once be seen before POLLOUT (docs/limits.md).
+		CHECK(poll_one(fd, POLLOUT, 5000) & (POLLOUT | POLLHUP));
 		int after = get_int(fd, SOL_SOCKET, SO_ERROR);
 		EQ(before + after, ECONNREFUSED);
 		OK(close(fd));
