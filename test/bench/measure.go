@@ -43,7 +43,7 @@ var measurements = []measurement{
 	{name: "start-up and modules (python3)", program: []string{"python3", "-c", "import asyncio, ssl, urllib.request"}},
 	{name: "compile (gcc -O2 -c)", program: []string{"gcc", "-O2", "-c", "SOURCE", "-o", "/dev/null"}},
 	{name: "search by name (find)", program: []string{"find", "/usr/share", "-name", "none"}},
-	{name: "search in many small files (grep -r)", program: []string{"grep", "-rL", "no such word", "/usr/include/linux"}},
+	{name: "search in many small files (grep -r)", program: []string{"grep", "-rc", "define", "/usr/include/linux"}},
 	{name: "bulk TCP down", args: []string{"down", "HOST", "PORT", strconv.Itoa(bulkBytes)}, bytes: bulkBytes},
 	{name: "bulk TCP up", args: []string{"up", "HOST", "PORT", strconv.Itoa(bulkBytes)}, bytes: bulkBytes},
 	{name: "TCP round trip, 1 byte, p50", args: []string{"rtt", "HOST", "PORT", "5000"}},
