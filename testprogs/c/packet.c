@@ -123,6 +123,7 @@ static void filter_ancillary(const char *name)
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 	OK(attach(fd, code, COUNT(code)));
+	drain(fd);
 	OK(set_timeout(fd, SO_RCVTIMEO, 10000));
 	send_udp(a, b, 7);
 	char data[100];

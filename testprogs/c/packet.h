@@ -41,6 +41,15 @@ static int UNUSED attach(int fd, const struct sock_filter *code, size_t n)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &f, sizeof f);
 }
 
+// Throws away what came before the filter was there: other cases use lo, too.
+static void UNUSED drain(int fd)
+{
+	char byte;
+	while (recv(fd, &byte, 1, MSG_DONTWAIT) != -1)
+		;
+	EQ(errno, EAGAIN);
+}
+
 // Only IPv4 UDP to that port passes, cut to keep bytes; ip is where the IP
 // header begins.
 static void UNUSED filter_port(int fd, uint32_t ip, uint16_t port, uint32_t keep)
@@ -55,6 +64,7 @@ static void UNUSED filter_port(int fd, uint32_t ip, uint16_t port, uint32_t keep
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 	OK(attach(fd, code, COUNT(code)));
+	drain(fd);
 }
 
 // Sends a datagram of n bytes, each 'x', from one to another UDP socket on lo.
