@@ -156,8 +156,8 @@ func (e *Emulator) acceptedStream(id identity, ep *stack.Endpoint) (*stream, uni
 	}
 	id.inode = pair.Inode
 	s := e.prepareStream(id, ep, sur)
-	s.state, s.file, s.reported = connected, pair.T, true
-	s.rememberLocked()
+	s.file, s.reported = pair.T, true
+	s.connectLocked()
 	s.start(false)
 	e.wg.Add(1) // inbound
 	go s.inbound()

@@ -20,7 +20,7 @@ func TestPromptBound(t *testing.T) {
 		for range calls {
 			if limit := p.limit(now); limit > 0 {
 				now, waited = now.Add(limit), waited+limit
-				p.inVain()
+				p.inVain(limit)
 			}
 			now = now.Add(10 * time.Microsecond)
 		}

@@ -35,6 +35,10 @@ func (s *stream) outbound() {
 		case errors.Is(err, os.ErrClosed):
 			return
 		case errors.Is(err, io.EOF):
+			if s.thrownAway() { // no FIN goes before the reset
+				s.closed(true)
+				return
+			}
 			s.writeEnded()
 			if s.sur.WaitHangup() != nil {
 				return
@@ -150,6 +154,10 @@ func (s *stream) inbound() {
 			s.failed(errno)
 			return
 		case n == 0:
+			if errno := ep.Failure(); errno != 0 { // outbound had the error
+				s.failed(errno)
+				return
+			}
 			s.readEnded()
 			s.watchReset()
 			return

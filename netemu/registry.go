@@ -61,16 +61,18 @@ const sweepEvery = 64
 // registry finds sockets by the inode of their surrogate. Sockets whose
 // supervisor's end is closed stay as tombstones, the oldest forgotten first.
 type registry struct {
-	mu         sync.Mutex
-	byInode    map[uint64]socket
-	listeners  map[*stream]struct{}
-	tombstones []uint64
-	unswept    int
+	mu          sync.Mutex
+	byInode     map[uint64]socket
+	listeners   map[*stream]struct{}
+	connections connections
+	tombstones  []uint64
+	unswept     int
 }
 
 func (r *registry) init() {
 	r.byInode = make(map[uint64]socket)
 	r.listeners = make(map[*stream]struct{})
+	r.connections.init()
 }
 
 // listening notes that s listens, or no longer does.

@@ -177,12 +177,11 @@ func (s *stream) name() (abi.Sockaddr, unix.Errno) {
 }
 
 func (s *stream) peer() (abi.Sockaddr, unix.Errno) {
+	s.awaitReset()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.state == over && !s.failedConnect && s.lingersLocked():
-		return sockaddr(s.idn.family, s.remote), 0
-	case s.state != connected:
+	been := s.state == connected || s.state == over && !s.failedConnect
+	if !been || !s.lingersLocked() {
 		return abi.Sockaddr{}, unix.ENOTCONN
 	}
 	s.rememberLocked()

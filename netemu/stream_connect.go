@@ -200,8 +200,7 @@ func (s *stream) established() bool {
 func (s *stream) decideLocked(events stack.Events) bool {
 	errno := s.ep.TakeError()
 	if errno == 0 && events&unix.POLLOUT != 0 {
-		s.state = connected
-		s.rememberLocked()
+		s.connectLocked()
 		return true
 	}
 	s.failedConnect = true

@@ -14,6 +14,13 @@ func (s *stream) closed(unread bool) {
 	s.e.reg.remove(s)
 }
 
+// connectLocked makes s a connected socket.
+func (s *stream) connectLocked() {
+	s.state = connected
+	s.rememberLocked()
+	s.e.reg.connections.add(s.endsLocked(), s)
+}
+
 // endLocked ends the socket: errno is what the task will learn (0: an orderly
 // end), abort resets the connection. What is left is a tombstone.
 func (s *stream) endLocked(errno unix.Errno, abort bool) {
@@ -21,6 +28,10 @@ func (s *stream) endLocked(errno unix.Errno, abort bool) {
 		return
 	}
 	s.rememberLocked()
+	if s.state == connected {
+		on, seconds := s.ep.GetLinger()
+		s.e.reg.connections.remove(s.endsLocked(), s, abort || on && seconds == 0)
+	}
 	s.state, s.soError = over, errno
 	if s.listener != nil {
 		s.listener.stop()

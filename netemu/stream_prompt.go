@@ -1,27 +1,18 @@
 package netemu
 
 import (
-	"runtime"
-	"time"
-
 	"golang.org/x/sys/unix"
 
 	"netbox/netemu/stack"
 	"netbox/trap"
 )
 
-// promptLimit is how long connect(2) to an address of the sandbox's own keeps
-// the task, and the engine, for the handshake's outcome. On an idle machine it
-// takes some 20 µs, which is less than the stops of a native wait; a listener
-// whose backlog is full does not answer.
-const promptLimit = 200 * time.Microsecond
-
 // promptLocked answers a connect(2) within the sandbox, whose outcome Linux knows
 // before the call returns; false if the surrogate must show it later. file is what
 // borrowLocked gave.
 func (s *stream) promptLocked(t trap.Task, fd int32, file int) (trap.Verdict, bool) {
 	flags, errno := t.StatusFlags(fd)
-	if errno != 0 || !s.idle || !s.e.local(s.target.Addr()) {
+	if errno != 0 || !s.e.local(s.target.Addr()) {
 		return trap.Verdict{}, false
 	}
 	blocking := flags&unix.O_NONBLOCK == 0
@@ -30,6 +21,7 @@ func (s *stream) promptLocked(t trap.Task, fd int32, file int) (trap.Verdict, bo
 	case ready == 0:
 	case ready&unix.POLLERR == 0 && sending(s.ep.TCPState()):
 		return s.connectedLocked(file, blocking), true
+	case blocking && !s.idle: // the surrogate must tell that it is over
 	case blocking:
 		return s.refusedLocked(file)
 	case s.joinLocked(file, false) == 0:
@@ -46,32 +38,26 @@ func (s *stream) promptLocked(t trap.Task, fd int32, file int) (trap.Verdict, bo
 
 // outcomeSoonLocked waits for the events of a handshake's outcome, as long as such
 // waits are worth it.
-func (s *stream) outcomeSoonLocked() stack.Events {
-	begin := time.Now()
-	limit := s.e.prompt.limit(begin)
-	for ; ; runtime.Gosched() {
-		ready := s.ep.Readiness(unix.POLLOUT | unix.POLLERR | unix.POLLHUP)
-		switch {
-		case ready != 0:
-			return ready
-		case limit == 0:
-			return 0
-		case time.Since(begin) > limit:
-			s.e.prompt.inVain()
-			return 0
-		}
-	}
+func (s *stream) outcomeSoonLocked() (ready stack.Events) {
+	s.e.prompt.await(func() bool {
+		ready = s.ep.Readiness(unix.POLLOUT | unix.POLLERR | unix.POLLHUP)
+		return ready != 0
+	})
+	return ready
 }
 
 // connectedLocked has the connection at once. A non-blocking task is told
 // EINPROGRESS all the same (inet_stream_connect), and finds it writable.
 func (s *stream) connectedLocked(file int, blocking bool) trap.Verdict {
+	if !s.idle {
+		s.sur.Open()
+	}
 	if errno := s.joinLocked(file, true); errno != 0 {
 		s.endLocked(errno, true)
 		return trap.Fail(errno)
 	}
-	s.state, s.reported = connected, blocking
-	s.rememberLocked()
+	s.connectLocked()
+	s.reported = blocking
 	s.e.wg.Add(1) // inbound
 	go s.inbound()
 	if blocking {

@@ -96,7 +96,7 @@ var Programs = []Program{
 		port_free_after_kill`)},
 	{"names", join(
 		every(everyC, "dual_stack_accept mapped_udp"),
-		every(dynamic, `before_and_after_bind after_connect after_peer_is_gone peer_ended peer_reset identity_stays udp_connect udp_send_binds
+		every(dynamic, `before_and_after_bind after_connect after_peer_is_gone peer_ended peer_reset peer_reset_at_once identity_stays udp_connect udp_send_binds
 			short_buffers mapped_connect v6only_refuses_v4 all_of_127`),
 	)},
 	{"udp", join(

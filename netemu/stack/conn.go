@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -94,14 +95,19 @@ func (c *conn) await(op string, events waiter.EventMask, d *deadline, try func()
 	return n, c.opError(op, errno(err))
 }
 
-// endOfRead is io.EOF for the peer's FIN and net.ErrClosed after Close.
+// endOfRead is io.EOF for the peer's FIN and net.ErrClosed after Close. Of a
+// connection that has broken it is never EOF: netstack tells the error once, and
+// a write may have had it.
 func (c *conn) endOfRead(op string) error {
 	select {
 	case <-c.closed:
 		return c.opError(op, net.ErrClosed)
 	default:
-		return io.EOF
 	}
+	if tcp.EndpointState(c.ep.State()) == tcp.StateError {
+		return c.opError(op, unix.ECONNRESET)
+	}
+	return io.EOF
 }
 
 func (c *conn) opError(op string, err error) error {

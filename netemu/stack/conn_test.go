@@ -43,6 +43,16 @@ func TestGatewayConn(t *testing.T) {
 	}
 
 	e, c = open()
+	e.Abort()
+	writable := func() (err error) { _, err = c.Write(buf); return err }
+	for begin := time.Now(); writable() == nil && time.Since(begin) < patience; {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := c.Read(buf); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("read after a write had the error: %v", err)
+	}
+
+	e, c = open()
 	e.Shutdown(false, true)
 	if _, err := c.Read(buf); err != io.EOF {
 		t.Errorf("read after the peer's FIN: %v", err)

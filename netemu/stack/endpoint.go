@@ -50,7 +50,7 @@ type Endpoint struct {
 	refused  unix.Errno    // what an ICMP error ended the handshake with
 	set      settings      // TCP: what was set, for Accept
 	shut     Events        // what Shutdown makes poll tell of UDP and raw
-	reported bool          // a failed TCP connection's error has been told
+	failure  unix.Errno    // what a failed TCP connection's error was told as
 	synCount int           // TCP_SYNCNT, 0 the default
 	synTimer *time.Timer   // ends a handshake after synCount
 	gaveUp   bool          // synTimer did

@@ -219,6 +219,7 @@ func TestReset(t *testing.T) {
 	want(t, "read after RST", en, unix.ECONNRESET)
 	_, en = client.WriteStream([]byte("x"))
 	want(t, "write after RST", en, unix.EPIPE)
+	want(t, "what it broke with", client.Failure(), unix.ECONNRESET)
 
 	client, server = accepted(t, s, Inet4, Inet4, at("127.0.0.1:0"), at("127.0.0.1:0"))
 	if _, err := (stream{t, client}).Write([]byte("unread")); err != nil {

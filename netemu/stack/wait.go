@@ -23,7 +23,7 @@ func (e *Endpoint) Readiness(mask Events) Events {
 			got &^= waiter.EventErr // netstack says "anything"; no error is pending
 		case tcp.StateError:
 			e.mu.Lock()
-			if e.reported {
+			if e.failure != 0 {
 				got &^= waiter.EventErr
 			}
 			e.mu.Unlock()
@@ -54,10 +54,27 @@ func (e *Endpoint) told(en unix.Errno) unix.Errno {
 	if en != 0 && e.kind == kindTCP && tcp.EndpointState(e.ep.State()) == tcp.StateError {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.reported = true
-		return e.timedOutLocked(e.refusedLocked(en))
+		en = e.timedOutLocked(e.refusedLocked(en))
+		if e.failure == 0 {
+			e.failure = en
+		}
 	}
 	return en
+}
+
+// Failure is what a TCP connection broke with, 0 if it did not. netstack, and Linux,
+// tell the error once, to whichever of a reader and a writer comes first; the
+// other sees an end like that of a FIN.
+func (e *Endpoint) Failure() unix.Errno {
+	if e.kind != kindTCP || tcp.EndpointState(e.ep.State()) != tcp.StateError {
+		return 0
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.failure == 0 {
+		return unix.ECONNRESET // nobody has been told
+	}
+	return e.failure
 }
 
 // listener calls a function for each notification.

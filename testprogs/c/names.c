@@ -88,6 +88,31 @@ static void peer_reset(const char *name)
 	ERR(read(p.client, &c, 1), ECONNRESET);
 }
 
+// Within the host a reset has come when the close that makes it returns: that of
+// a socket with SO_LINGER and no time, or with unread data.
+static void peer_reset_at_once(const char *name)
+{
+	(void)name;
+	for (int i = 0; i < 100; i++) {
+		union address a;
+		socklen_t len = sizeof a;
+		int family = i % 4 < 2 ? AF_INET : AF_INET6;
+		struct pair p = tcp_pair(family);
+		if (i % 2) {
+			struct linger reset = { .l_onoff = 1 };
+			OK(setsockopt(p.client, SOL_SOCKET, SO_LINGER, &reset, sizeof reset));
+			write_all(p.client, "GET /", 5);
+		} else {
+			write_all(p.server, "x", 1);
+			EQ(poll_one(p.client, POLLIN, 5000), POLLIN);
+		}
+		OK(getpeername(p.server, &a.any, &len));
+		OK(close(p.client));
+		ERR(getpeername(p.server, &a.any, &len), ENOTCONN);
+		OK(close(p.server));
+	}
+}
+
 // A connection that both ends have shut is an inet socket until it is closed,
 // for this descriptor and every copy of it.
 static void identity_stays(const char *name)
@@ -276,6 +301,7 @@ static const struct test_case cases[] = {
 	{ "after_peer_is_gone", after_peer_is_gone },
 	{ "peer_ended", peer_ended },
 	{ "peer_reset", peer_reset },
+	{ "peer_reset_at_once", peer_reset_at_once },
 	{ "identity_stays", identity_stays },
 	{ "udp_connect", udp_connect_names },
 	{ "udp_send_binds", udp_send_binds },
