@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 
+	"netbox/tracer/proc"
 	"netbox/tracer/ptrace"
 	"netbox/trap"
 
@@ -45,7 +46,7 @@ type ExitStatus struct {
 type ExecError = ptrace.ExecError
 
 // CanBorrow says whether trap.Task's Borrow works here.
-func CanBorrow() bool { return ptrace.CanBorrow() }
+func CanBorrow() bool { return proc.CanBorrow() }
 
 // Launch runs a program and all its descendants; see the package doc. An
 // *ExecError means that the program was not started, other errors are the

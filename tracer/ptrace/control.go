@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"netbox/tracer/proc"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -48,7 +50,7 @@ func inodeOf(fd int) (uint64, error) {
 // controlOf is the control socket of the task's process, or nil if its number
 // is closed or something else by now.
 func (e *Engine) controlOf(t *task) *control {
-	ino, errno := socketInode(t.tid, t.proc.control)
+	ino, errno := proc.SocketInode(t.tid, t.proc.control)
 	if errno != 0 {
 		return nil
 	}
@@ -73,7 +75,7 @@ func (c *control) send(token uint64, file int) unix.Errno {
 		case unix.EAGAIN:
 			return unix.ENOBUFS
 		default:
-			return errnoOf(err)
+			return proc.Errno(err)
 		}
 	}
 }

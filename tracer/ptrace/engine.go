@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"netbox/seccomp"
+	"netbox/tracer/proc"
 	"netbox/trap"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +40,7 @@ type Engine struct {
 	stats     Stats
 	draining  bool // the main process has ended
 	// path and target are what ReadPath and Path of a task return.
-	path, target [pathMax]byte
+	path, target [proc.PathMax]byte
 
 	mu   sync.Mutex
 	main int // pid of the main process while it lives, else 0; guarded by mu
@@ -146,7 +147,7 @@ func (e *Engine) known(tid int) *task {
 	if t := e.tasks[tid]; t != nil {
 		return t
 	}
-	pid, ok := threadGroup(tid)
+	pid, ok := proc.ThreadGroup(tid)
 	if !ok {
 		pid = tid // killed in its first stop
 	}

@@ -2,6 +2,7 @@ package ptrace
 
 import (
 	"netbox/seccomp"
+	"netbox/tracer/proc"
 	"netbox/trap"
 
 	"golang.org/x/sys/unix"
@@ -64,7 +65,7 @@ func (e *Engine) seccompStop(t *task) {
 // differ, and only its own number for itself is known.
 func (e *Engine) foreignMemory(t *task) {
 	pid := int(t.call.Int32(0))
-	if e.tasks[pid] != nil || pid == innermostPID(t.tid) {
+	if e.tasks[pid] != nil || pid == proc.InnermostPID(t.tid) {
 		t.pass()
 		return
 	}
@@ -121,10 +122,9 @@ func (e *Engine) childStop(t *task) {
 		}
 		return
 	}
-	var path pathBuffer
-	if path.task(t.proc.pid, "/task/").number(int64(child)).exists() {
+	if proc.HasThread(t.proc.pid, child) {
 		e.add(child, t.proc.pid, 0)
-	} else if path.task(child, "").exists() {
+	} else if proc.Alive(child) {
 		p := e.add(child, child, t.proc.control).proc
 		p.polls, p.guarded = t.proc.polls, t.proc.guarded
 	}

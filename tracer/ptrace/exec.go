@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"netbox/tracer/proc"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -58,7 +60,7 @@ func (s *stub) exec(paths []string) error {
 // has argc, argv, NULL, envp, NULL (System V ABI, 3.4.1; AAPCS64 is alike).
 func (s *stub) vectors() (argv, envp uint64, err error) {
 	var argc [8]byte
-	if e := readMemory(s.pid, s.base.sp(), argc[:]); e != 0 {
+	if e := proc.ReadMemory(s.pid, s.base.sp(), argc[:]); e != 0 {
 		return 0, 0, fmt.Errorf("memory of the stub: %w", e)
 	}
 	argv = s.base.sp() + 8
@@ -68,7 +70,7 @@ func (s *stub) vectors() (argv, envp uint64, err error) {
 // execShell runs a script without #!: sh path argv[1] …
 func (s *stub) execShell(path string, argv, envp uint64) (int64, error) {
 	args := make([]byte, envp-argv)
-	if e := readMemory(s.pid, argv, args); e != 0 {
+	if e := proc.ReadMemory(s.pid, argv, args); e != 0 {
 		return 0, fmt.Errorf("memory of the stub: %w", e)
 	}
 	// The buffer: shell, NUL, path, NUL, padding, the new argv.

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"time"
 
+	"netbox/tracer/proc"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -62,7 +64,7 @@ func timeLimit(tid int, r *regs) (limit time.Duration, finite bool) {
 // timespecAt is the struct timespec at addr; none is no limit.
 func timespecAt(tid int, addr uint64) (time.Duration, bool) {
 	var b [timespecLen]byte
-	if addr == 0 || readMemory(tid, addr, b[:]) != 0 {
+	if addr == 0 || proc.ReadMemory(tid, addr, b[:]) != 0 {
 		return 0, false
 	}
 	seconds, nanoseconds := binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:])
@@ -75,10 +77,10 @@ func timespecAt(tid int, addr uint64) (time.Duration, bool) {
 func ignores(tid int, sig unix.Signal) bool {
 	bit := uint64(1) << (uint(sig) - 1)
 	switch {
-	case signalSet(tid, "\nSigIgn:\t")&bit != 0:
+	case proc.Ignored(tid)&bit != 0:
 		return true
 	case sig == unix.SIGCHLD, sig == unix.SIGURG, sig == unix.SIGWINCH:
-		return caught(tid)&bit == 0
+		return proc.Caught(tid)&bit == 0
 	default:
 		return false
 	}

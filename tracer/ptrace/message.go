@@ -3,6 +3,8 @@ package ptrace
 import (
 	"encoding/binary"
 
+	"netbox/tracer/proc"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -72,7 +74,7 @@ func received(t *task) (flags int, fd int32) {
 // receivedPayload also gives the eight bytes.
 func receivedPayload(t *task) (flags int, fd int32, payload uint64) {
 	var b [messageLen]byte
-	if readMemory(t.tid, t.scratch.addr, b[:]) != 0 {
+	if proc.ReadMemory(t.tid, t.scratch.addr, b[:]) != 0 {
 		return 0, -1, 0
 	}
 	u32 := func(at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }

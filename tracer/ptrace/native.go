@@ -1,6 +1,9 @@
 package ptrace
 
-import "netbox/trap"
+import (
+	"netbox/tracer/proc"
+	"netbox/trap"
+)
 
 // nativeRun is the operation of trap.Native with Args or Then: Copy is put in scratch
 // memory.
@@ -29,7 +32,7 @@ func (o *nativeRun) enter(t *task) {
 
 func (o *nativeRun) leave(t *task, ret int64) {
 	if o.n.Copy != nil {
-		readMemory(t.tid, t.scratch.addr, o.n.Copy)
+		proc.ReadMemory(t.tid, t.scratch.addr, o.n.Copy)
 		t.giveBack()
 	}
 	switch {

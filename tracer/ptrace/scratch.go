@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"netbox/tracer/proc"
 	"netbox/trap"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +26,7 @@ func (t *task) borrow(n int) (uint64, unix.Errno) {
 	addr := (t.saved.sp() - redZone - uint64(n)) &^ 15
 	// Unreadable memory below the stack is mapped when it is written.
 	clear(s.old[:n])
-	if e := readMemory(t.tid, addr, s.old[:n]); e == unix.ESRCH {
+	if e := proc.ReadMemory(t.tid, addr, s.old[:n]); e == unix.ESRCH {
 		return 0, e
 	}
 	s.addr, s.n = addr, n
@@ -33,7 +34,7 @@ func (t *task) borrow(n int) (uint64, unix.Errno) {
 }
 
 // fill writes p to the start of the borrowed bytes.
-func (t *task) fill(p []byte) unix.Errno { return writeStack(t.tid, t.scratch.addr, p) }
+func (t *task) fill(p []byte) unix.Errno { return proc.WriteStack(t.tid, t.scratch.addr, p) }
 
 // giveBack restores the borrowed bytes.
 func (t *task) giveBack() {
@@ -41,7 +42,7 @@ func (t *task) giveBack() {
 	if s.n == 0 {
 		return
 	}
-	if e := writeStack(t.tid, s.addr, s.old[:s.n]); e != 0 && e != unix.ESRCH {
+	if e := proc.WriteStack(t.tid, s.addr, s.old[:s.n]); e != 0 && e != unix.ESRCH {
 		t.e.log.Debug("scratch memory not restored", "tid", t.tid, "errno", e)
 	}
 	s.n = 0

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"syscall"
 
+	"netbox/tracer/proc"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -144,7 +146,7 @@ const stubBuffer = 96 << 10
 func (s *stub) buffer() uint64 { return (s.base.sp() - stubBuffer) &^ 15 }
 
 func (s *stub) store(addr uint64, p []byte) error {
-	if e := writeStack(s.pid, addr, p); e != 0 {
+	if e := proc.WriteStack(s.pid, addr, p); e != 0 {
 		return fmt.Errorf("memory of the stub: %w", e)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"netbox/tracer/proc"
 	"netbox/trap"
 
 	"golang.org/x/sys/unix"
@@ -86,26 +87,26 @@ type process struct {
 
 func (t *task) TID() int     { return t.tid }
 func (t *task) PID() int     { return t.proc.pid }
-func (t *task) Name() string { return taskName(t.tid) }
+func (t *task) Name() string { return proc.Name(t.tid) }
 
-func (t *task) ReadMemory(addr uint64, p []byte) unix.Errno { return readMemory(t.tid, addr, p) }
+func (t *task) ReadMemory(addr uint64, p []byte) unix.Errno { return proc.ReadMemory(t.tid, addr, p) }
 
-func (t *task) WriteMemory(addr uint64, p []byte) unix.Errno { return writeMemory(t.tid, addr, p) }
+func (t *task) WriteMemory(addr uint64, p []byte) unix.Errno { return proc.WriteMemory(t.tid, addr, p) }
 
 func (t *task) ReadPath(addr uint64) ([]byte, unix.Errno) {
-	return readPath(t.tid, addr, t.e.path[:])
+	return proc.ReadPath(t.tid, addr, t.e.path[:])
 }
 
 func (t *task) Path(fd int32) ([]byte, unix.Errno) {
-	n, e := filePath(t.tid, fd, t.e.target[:])
+	n, e := proc.FilePath(t.tid, fd, t.e.target[:])
 	return t.e.target[:n], e
 }
 
-func (t *task) Inode(fd int32) (uint64, unix.Errno) { return socketInode(t.tid, fd) }
+func (t *task) Inode(fd int32) (uint64, unix.Errno) { return proc.SocketInode(t.tid, fd) }
 
-func (t *task) Borrow(fd int32) (int, unix.Errno) { return borrow(t.tid, t.proc.pid, fd) }
+func (t *task) Borrow(fd int32) (int, unix.Errno) { return proc.Borrow(t.tid, t.proc.pid, fd) }
 
-func (t *task) StatusFlags(fd int32) (int, unix.Errno) { return statusFlags(t.tid, fd) }
+func (t *task) StatusFlags(fd int32) (int, unix.Errno) { return proc.StatusFlags(t.tid, fd) }
 
 // resume lets the task go on from whatever stop it is in, with signal sig in
 // a signal-delivery-stop.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"netbox/tracer/proc"
 	"netbox/trap"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +46,7 @@ func (o *waitRun) enter(t *task) {
 func (o *waitRun) leave(t *task, ret int64) {
 	var b [pollFDLen]byte
 	if ret > 0 {
-		readMemory(t.tid, t.scratch.addr, b[:])
+		proc.ReadMemory(t.tid, t.scratch.addr, b[:])
 	}
 	t.giveBack()
 	switch {
@@ -92,7 +93,7 @@ func (w *timedWait) suspend(t *task) { w.at, w.suspended = t.saved, true }
 // signalled notes the delivery of a signal: where a handler runs, the call
 // ends with EINTR, and the next one is new.
 func (w *timedWait) signalled(t *task, sig unix.Signal) {
-	if w.suspended && caught(t.tid)>>(uint(sig)-1)&1 != 0 {
+	if w.suspended && proc.Caught(t.tid)>>(uint(sig)-1)&1 != 0 {
 		w.suspended = false
 	}
 }

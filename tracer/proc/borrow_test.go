@@ -1,4 +1,4 @@
-package ptrace
+package proc
 
 import (
 	"os"
@@ -25,11 +25,11 @@ func TestBorrow(t *testing.T) {
 	}
 	theirs.Close()
 	pid := cmd.Process.Pid
-	file, errno := borrow(pid, pid, 0)
+	file, errno := Borrow(pid, pid, 0)
 	if errno != 0 {
 		t.Fatal(errno)
 	}
-	want, errno := socketInode(pid, 0)
+	want, errno := SocketInode(pid, 0)
 	if errno != 0 {
 		t.Fatal(errno)
 	}
@@ -38,7 +38,7 @@ func TestBorrow(t *testing.T) {
 		t.Errorf("borrowed inode %d, want %d (%v)", st.Ino, want, err)
 	}
 	unix.Close(file)
-	if _, errno := borrow(pid, pid, 77); errno != unix.EBADF {
+	if _, errno := Borrow(pid, pid, 77); errno != unix.EBADF {
 		t.Errorf("a descriptor that is not open: %v", errno)
 	}
 	ours.Close()

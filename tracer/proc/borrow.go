@@ -1,4 +1,4 @@
-package ptrace
+package proc
 
 import (
 	"os"
@@ -9,23 +9,23 @@ import (
 // pidfdThread is PIDFD_THREAD of <linux/pidfd.h>.
 const pidfdThread = unix.O_EXCL
 
-// borrow copies descriptor fd out of thread tid of process pid (pidfd_getfd(2),
+// Borrow copies descriptor fd out of thread tid of process pid (pidfd_getfd(2),
 // since Linux 5.6). It takes the rights that reading the process's memory takes,
 // which a tracer has; but a container's seccomp profile may refuse the call
 // itself. Before Linux 6.9 there are no descriptors of threads; the first
 // thread's table is nearly always the same.
-func borrow(tid, pid int, fd int32) (int, unix.Errno) {
+func Borrow(tid, pid int, fd int32) (int, unix.Errno) {
 	process, err := unix.PidfdOpen(tid, pidfdThread)
 	if err == unix.EINVAL {
 		process, err = unix.PidfdOpen(pid, 0)
 	}
 	if err != nil {
-		return -1, errnoOf(err)
+		return -1, Errno(err)
 	}
 	defer unix.Close(process)
 	file, err := unix.PidfdGetfd(process, int(fd), 0)
 	if err != nil {
-		return -1, errnoOf(err)
+		return -1, Errno(err)
 	}
 	return file, 0
 }
@@ -38,7 +38,7 @@ func CanBorrow() bool {
 		return false
 	}
 	defer f.Close()
-	file, errno := borrow(os.Getpid(), os.Getpid(), int32(f.Fd()))
+	file, errno := Borrow(os.Getpid(), os.Getpid(), int32(f.Fd()))
 	if errno != 0 {
 		return false
 	}

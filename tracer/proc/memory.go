@@ -1,4 +1,4 @@
-package ptrace
+package proc
 
 import (
 	"bytes"
@@ -23,8 +23,8 @@ func processVM(trapNR uintptr, tid int, addr uint64, p []byte) unix.Errno {
 	return e
 }
 
-// readMemory fills p from addr of task tid.
-func readMemory(tid int, addr uint64, p []byte) unix.Errno {
+// ReadMemory fills p from addr of task tid.
+func ReadMemory(tid int, addr uint64, p []byte) unix.Errno {
 	e := processVM(unix.SYS_PROCESS_VM_READV, tid, addr, p)
 	if refused(e) {
 		e = procMem(tid, addr, p, unix.O_RDONLY)
@@ -32,8 +32,8 @@ func readMemory(tid int, addr uint64, p []byte) unix.Errno {
 	return asFault(e)
 }
 
-// writeMemory stores p at addr of task tid, as copy_to_user would.
-func writeMemory(tid int, addr uint64, p []byte) unix.Errno {
+// WriteMemory stores p at addr of task tid, as copy_to_user would.
+func WriteMemory(tid int, addr uint64, p []byte) unix.Errno {
 	e := processVM(unix.SYS_PROCESS_VM_WRITEV, tid, addr, p)
 	if refused(e) {
 		e = procMem(tid, addr, p, unix.O_WRONLY)
@@ -41,10 +41,10 @@ func writeMemory(tid int, addr uint64, p []byte) unix.Errno {
 	return asFault(e)
 }
 
-// writeStack is writeMemory for memory below the stack pointer. That may lie
+// WriteStack is WriteMemory for memory below the stack pointer. That may lie
 // under the first page of the stack, which the kernel maps when /proc/TID/mem
 // is written, but (since Linux 6.5) not for process_vm_writev.
-func writeStack(tid int, addr uint64, p []byte) unix.Errno {
+func WriteStack(tid int, addr uint64, p []byte) unix.Errno {
 	e := processVM(unix.SYS_PROCESS_VM_WRITEV, tid, addr, p)
 	if e != 0 && e != unix.ESRCH {
 		e = procMem(tid, addr, p, unix.O_WRONLY)
@@ -90,8 +90,8 @@ func procMem(tid int, addr uint64, p []byte, flags int) unix.Errno {
 }
 
 const (
-	// pathMax is PATH_MAX, <linux/limits.h>: the longest path, with its NUL.
-	pathMax = 4096
+	// PathMax is PATH_MAX, <linux/limits.h>: the longest path, with its NUL.
+	PathMax = 4096
 	// leastPage is the least page size of Linux's machines: a string may end
 	// right before a page that is not mapped.
 	leastPage = 4096
@@ -99,12 +99,12 @@ const (
 	firstPart = 128
 )
 
-// readPath reads the string at addr of task tid into buf.
-func readPath(tid int, addr uint64, buf []byte) ([]byte, unix.Errno) {
+// ReadPath reads the string at addr of task tid into buf.
+func ReadPath(tid int, addr uint64, buf []byte) ([]byte, unix.Errno) {
 	n, part := 0, firstPart
 	for n < len(buf) {
 		part = min(part, len(buf)-n, leastPage-int((addr+uint64(n))%leastPage))
-		if e := readMemory(tid, addr+uint64(n), buf[n:n+part]); e != 0 {
+		if e := ReadMemory(tid, addr+uint64(n), buf[n:n+part]); e != 0 {
 			return nil, e
 		}
 		if i := bytes.IndexByte(buf[n:n+part], 0); i >= 0 {
