@@ -16,7 +16,7 @@ type Filter []unix.SockFilter
 // Build assembles the filter for the machine it runs on. With sysctls, opens
 // for writing are trapped too: see [CanWriteSysctl].
 func Build(sysctls bool) (Filter, error) {
-	insns, err := assemble(table(sysctls))
+	insns, err := assemble(table(sysctls), libseccomp.ActionTrace)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ var trapped = func() map[int]bool {
 		return m // Build fails for the same reason, before any task runs.
 	}
 	for _, r := range table(true) {
-		if nr, ok := info.SyscallNames[r.name]; ok && r.act == trap {
+		if nr, ok := info.SyscallNames[r.name]; ok && (r.act == trap || r.act == look) {
 			m[nr] = true
 		}
 	}
@@ -61,7 +61,8 @@ type leaf struct {
 	rule rule
 }
 
-func assemble(rules []rule) ([]bpf.Instruction, error) {
+// assemble makes a program of rules, in which calls that are trapped return trapped.
+func assemble(rules []rule, trapped libseccomp.Action) ([]bpf.Instruction, error) {
 	info, err := arch.GetInfo("")
 	if err != nil {
 		return nil, fmt.Errorf("seccomp: %w", err)
@@ -74,9 +75,12 @@ func assemble(rules []rule) ([]bpf.Instruction, error) {
 		}
 		leaves = append(leaves, leaf{uint32(nr), r})
 	}
+	if trapped == libseccomp.ActionUserNotify {
+		leaves = append(leaves, leaf{StepNR, rule{act: look}})
+	}
 	slices.SortFunc(leaves, func(a, b leaf) int { return int(a.nr) - int(b.nr) })
 
-	b := builder{Program: libseccomp.NewProgram()}
+	b := builder{Program: libseccomp.NewProgram(), trapped: trapped}
 	b.allow, b.enosys = b.NewLabel(), b.NewLabel()
 	b.JmpIfTrue(bpf.JumpGreaterOrEqual, x32Bit, b.enosys)
 	b.tree(leaves)
@@ -115,6 +119,7 @@ func errno(e unix.Errno) libseccomp.Action {
 type builder struct {
 	libseccomp.Program
 	allow, enosys libseccomp.Label
+	trapped       libseccomp.Action
 }
 
 func (b *builder) tree(leaves []leaf) {
@@ -153,7 +158,7 @@ func (b *builder) leaf(r rule) {
 		}
 	}
 	b.SetLabel(match)
-	b.Ret(r.act.ret())
+	b.Ret(r.act.ret(b.trapped))
 }
 
 func (b *builder) test(t test, ok, no libseccomp.Label) {
@@ -182,9 +187,11 @@ func (b *builder) test(t test, ok, no libseccomp.Label) {
 	}
 }
 
-func (a action) ret() libseccomp.Action {
+func (a action) ret(trapped libseccomp.Action) libseccomp.Action {
 	switch a {
 	case trap:
+		return trapped
+	case look:
 		return libseccomp.ActionTrace
 	case refuse:
 		return errno(unix.EPERM)

@@ -2,11 +2,14 @@ package seccomp
 
 import (
 	"encoding/binary"
+	"strings"
 	"testing"
 
 	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	libseccomp "github.com/elastic/go-seccomp-bpf"
 )
 
 // machine is the native architecture.
@@ -44,11 +47,19 @@ const (
 )
 
 func TestRows(t *testing.T) {
-	insns, err := assemble(table(true))
+	insns, err := assemble(table(true), libseccomp.ActionTrace)
 	if err != nil {
 		t.Fatal(err)
 	}
 	vm, err := bpf.NewVM(insns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	notifying, err := assemble(table(true), libseccomp.ActionUserNotify)
+	if err != nil {
+		t.Fatal(err)
+	}
+	notifyVM, err := bpf.NewVM(notifying)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,13 +162,24 @@ func TestRows(t *testing.T) {
 		if err != nil || uint32(got) != row.want {
 			t.Errorf("%s%x: %#x, %v; want %#x", row.name, row.args, got, err, row.want)
 		}
+		want, notified := row.want, Notified(nr, &row.args, true)
+		if notified {
+			want = uint32(unix.SECCOMP_RET_USER_NOTIF)
+		}
+		got, err = notifyVM.Run(data(uint32(info.ID), uint32(nr), row.args))
+		if err != nil || uint32(got) != want || notified != (row.want == trace && !strings.HasPrefix(row.name, "process_vm_")) {
+			t.Errorf("%s%x notifies %v: %#x, %v; want %#x", row.name, row.args, notified, got, err, want)
+		}
+	}
+	if got, err := notifyVM.Run(data(uint32(info.ID), StepNR, [6]uint64{})); err != nil || uint32(got) != trace {
+		t.Errorf("StepNR: %#x, %v", got, err)
 	}
 }
 
 // TestReading: where the kernel refuses to write the files of the emulation's,
 // opens for writing are not trapped.
 func TestReading(t *testing.T) {
-	insns, err := assemble(table(false))
+	insns, err := assemble(table(false), libseccomp.ActionTrace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +204,7 @@ func TestReading(t *testing.T) {
 // TestEveryRule: every rule that has no condition holds whatever the
 // arguments, and no number beside the rules is touched.
 func TestEveryRule(t *testing.T) {
-	insns, err := assemble(table(true))
+	insns, err := assemble(table(true), libseccomp.ActionTrace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,13 +228,13 @@ func TestEveryRule(t *testing.T) {
 			}
 			want := allow
 			if listed {
-				want = uint32(r.act.ret())
+				want = uint32(r.act.ret(libseccomp.ActionTrace))
 			}
 			if got, err := vm.Run(data(uint32(info.ID), uint32(nr), args)); err != nil || uint32(got) != want {
 				t.Errorf("call %d: %#x, %v; want %#x", nr, got, err, want)
 			}
 		}
-		if got, want := Trapped(nr), byNR[nr].name != "" && byNR[nr].act == trap; got != want {
+		if got, want := Trapped(nr), byNR[nr].name != "" && (byNR[nr].act == trap || byNR[nr].act == look); got != want {
 			t.Errorf("Trapped(%d) = %v", nr, got)
 		}
 	}
@@ -220,7 +242,7 @@ func TestEveryRule(t *testing.T) {
 
 // TestForeignABI: i386, x32 and numbers that are none.
 func TestForeignABI(t *testing.T) {
-	insns, err := assemble(table(true))
+	insns, err := assemble(table(true), libseccomp.ActionTrace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +270,7 @@ func TestForeignABI(t *testing.T) {
 // TestHotPath bounds what an untrapped call costs where the kernel keeps no
 // bitmap of allowed calls.
 func TestHotPath(t *testing.T) {
-	insns, err := assemble(table(true))
+	insns, err := assemble(table(true), libseccomp.ActionTrace)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,12 @@ import "golang.org/x/sys/unix"
 type action uint8
 
 const (
-	// trap stops the task and lets the tracer look (SECCOMP_RET_TRACE).
+	// trap hands the call to the emulation: by a seccomp-stop
+	// (SECCOMP_RET_TRACE) or a notification (SECCOMP_RET_USER_NOTIF), as the
+	// engine is.
 	trap action = iota
+	// look stops the task for the tracer itself, with either engine.
+	look
 	// refuse fails the call with EPERM.
 	refuse
 	// missing fails the call with ENOSYS, as a kernel without it.
@@ -116,8 +120,8 @@ var rules = []rule{
 	{"io_uring_enter", missing, nil, "its requests pass no filter"},
 	{"io_uring_register", missing, nil, "its requests pass no filter"},
 
-	{"process_vm_readv", trap, nil, "the tracer allows it on processes of the box only"},
-	{"process_vm_writev", trap, nil, "the tracer allows it on processes of the box only"},
+	{"process_vm_readv", look, nil, "the tracer allows it on processes of the box only"},
+	{"process_vm_writev", look, nil, "the tracer allows it on processes of the box only"},
 	{"ptrace", refuse, nil, "tasks of the box have their tracer already; others are none of its business"},
 	{"pidfd_getfd", refuse, nil, "takes a socket out of a process outside the box"},
 	{"bpf", refuse, nil, "as root it reaches the host's interfaces and sockets"},

@@ -2,11 +2,13 @@ package tracer
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
 	"slices"
 
+	"netbox/tracer/notify"
 	"netbox/tracer/proc"
 	"netbox/tracer/ptrace"
 	"netbox/trap"
@@ -29,10 +31,28 @@ type Options struct {
 	// PassFDs are descriptors of the supervisor that the program gets under
 	// the same numbers.
 	PassFDs []int
+	// Engine is how trapped calls reach the handler.
+	Engine Engine
 	// Handler answers the trapped calls.
 	Handler trap.Handler
 	Log     *slog.Logger
 }
+
+// Engine is how trapped calls reach the supervisor.
+type Engine string
+
+const (
+	// Auto is Notify where that can be had, else Ptrace.
+	Auto Engine = "auto"
+	// Ptrace stops the task: package netbox/tracer/ptrace alone.
+	Ptrace Engine = "ptrace"
+	// Notify is told by seccomp: package netbox/tracer/notify.
+	Notify Engine = "notify"
+)
+
+// CanNotify says why the engine Notify can't be had here; nil if it can, but for a
+// listener that whoever started this process has already.
+func CanNotify() error { return notify.Available() }
 
 // ExitStatus is how the main process ended: by exit with Code, or by Signal
 // if that is not 0.
@@ -61,8 +81,37 @@ func Launch(o Options) (ExitStatus, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
+	if o.Engine == Notify || o.Engine == Auto {
+		err := notify.Available()
+		if err == nil {
+			var status ExitStatus
+			front := notify.New(o.Handler, o.Log)
+			if status, err = run(o, front); !isNoListener(err) {
+				return status, err
+			}
+		}
+		if o.Engine == Notify {
+			return ExitStatus{}, fmt.Errorf("the engine notify can't be had here (--engine ptrace can): %w", err)
+		}
+		o.Log.Debug("engine ptrace instead of notify", "because", err)
+	}
+	return run(o, nil)
+}
+
+func isNoListener(err error) bool {
+	var none *ptrace.NoListener
+	return errors.As(err, &none)
+}
+
+// run launches the program. front is nil for the engine Ptrace.
+func run(o Options, front *notify.Engine) (ExitStatus, error) {
 	var terminal terminal
-	e, err := ptrace.New(ptrace.Config{Handler: o.Handler, Log: o.Log, MainStopped: terminal.stop})
+	c := ptrace.Config{Handler: o.Handler, Log: o.Log, MainStopped: terminal.stop}
+	if front != nil {
+		c.Front = front
+		defer front.Stop()
+	}
+	e, err := ptrace.New(c)
 	if err != nil {
 		return ExitStatus{}, err
 	}
@@ -81,6 +130,9 @@ func Launch(o Options) (ExitStatus, error) {
 	defer stop()
 	ws, err := e.Run()
 	o.Log.Debug("interception ended", "stats", e.Stats())
+	if front != nil {
+		o.Log.Debug("notifications ended", "stats", front.Stats())
+	}
 	return exitStatus(ws), err
 }
 

@@ -2,6 +2,7 @@ package tracer_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,8 +22,14 @@ import (
 // cases is the compiled testdata/cases.c.
 var cases string
 
-// superviseEnv makes the test binary a supervisor: it launches its arguments.
-const superviseEnv = "NETBOX_TEST_SUPERVISE"
+const (
+	// superviseEnv makes the test binary a supervisor: it launches its arguments.
+	superviseEnv = "NETBOX_TEST_SUPERVISE"
+	// engineEnv is the engine of all launches; ptrace without it.
+	engineEnv = "NETBOX_TEST_ENGINE"
+)
+
+func engine() tracer.Engine { return cmp.Or(tracer.Engine(os.Getenv(engineEnv)), tracer.Ptrace) }
 
 func TestMain(m *testing.M) {
 	tracer.Init()
@@ -36,7 +43,7 @@ func TestMain(m *testing.M) {
 func supervise(args []string) int {
 	os.Unsetenv(superviseEnv)
 	net := newFakeNet()
-	st, err := tracer.Launch(tracer.Options{Args: args, Handler: net, Log: quiet()})
+	st, err := tracer.Launch(tracer.Options{Args: args, Engine: engine(), Handler: net, Log: quiet()})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 125
@@ -78,7 +85,7 @@ func launch(t *testing.T, o tracer.Options) (string, tracer.ExitStatus, error) {
 	}
 	net := newFakeNet()
 	defer net.close()
-	o.Stdout, o.Handler = w, net
+	o.Stdout, o.Handler, o.Engine = w, net, engine()
 	if o.Log == nil {
 		o.Log = quiet()
 	}

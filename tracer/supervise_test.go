@@ -180,6 +180,21 @@ func TestPassFDs(t *testing.T) {
 	}
 }
 
+// TestNotify runs the tests again with the other engine.
+func TestNotify(t *testing.T) {
+	if engine() == tracer.Notify {
+		return
+	}
+	if err := tracer.CanNotify(); err != nil {
+		t.Skip("engine notify: ", err)
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run", "^Test", "-test.v")
+	cmd.Env = append(os.Environ(), engineEnv+"="+string(tracer.Notify))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestUnprivileged runs the cases again as nobody, without any capability.
 func TestUnprivileged(t *testing.T) {
 	if os.Getuid() != 0 {

@@ -42,7 +42,7 @@ type finding struct {
 }
 
 func examine() []finding {
-	all := []finding{kernel(), interception(), descriptors(), resolver()}
+	all := []finding{kernel(), interception(tracer.Ptrace), notification(), descriptors(), resolver()}
 	for _, r := range icmp.Probe(icmp.Options{}) {
 		f := finding{name: "ping by " + r.Rung, works: r.Works, detail: r.Why, mend: r.Mend}
 		if r.Works {
@@ -74,8 +74,16 @@ func kernel() finding {
 	return f
 }
 
+// notification is the engine that is taken where it can be had.
+func notification() finding {
+	f := interception(tracer.Notify)
+	f.name, f.vital = "engine notify", false
+	f.mend = "none needed, the engine ptrace is slower (Linux 5.14 and later; docker: --cap-add SYS_PTRACE for pidfd_getfd)"
+	return f
+}
+
 // interception runs netbox itself, harmlessly, under the tracer.
-func interception() finding {
+func interception(engine tracer.Engine) finding {
 	f := finding{name: "engine ptrace", vital: true, detail: "programs can be run"}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -92,7 +100,7 @@ func interception() finding {
 	defer b.close()
 	status, err := tracer.Launch(tracer.Options{
 		Path: "/proc/self/exe", Args: []string{"netbox", "version"},
-		Stdin: null, Stdout: null, Stderr: null, Handler: b.emulator, Log: o.log,
+		Stdin: null, Stdout: null, Stderr: null, Engine: engine, Handler: b.emulator, Log: o.log,
 	})
 	f.mend = "allow ptrace(2) and seccomp(2) (docker: the default profile of Linux 4.8 and later does)"
 	var refused *tracer.RefusedError

@@ -11,6 +11,7 @@ import (
 	"netbox/netemu/dns"
 	"netbox/netemu/publish"
 	"netbox/netemu/uplink"
+	"netbox/tracer"
 )
 
 // options are the checked flags of netbox run.
@@ -23,6 +24,7 @@ type options struct {
 	names     *dns.Zone
 	ports     []publish.Spec
 
+	engine       tracer.Engine
 	hostLoopback bool
 	allowUnix    []string
 	passFDs      []int
@@ -38,8 +40,10 @@ func parseOptions(c *cli.Context) (options, error) {
 	if len(o.args) == 0 {
 		return o, errors.New("no command given")
 	}
-	if e := c.String("engine"); e != "auto" && e != "ptrace" {
-		return o, fmt.Errorf("--engine %q: want auto or ptrace", e)
+	switch o.engine = tracer.Engine(c.String("engine")); o.engine {
+	case tracer.Auto, tracer.Notify, tracer.Ptrace:
+	default:
+		return o, fmt.Errorf("--engine %q: want auto, notify or ptrace", o.engine)
 	}
 	var err error
 	if o.log, err = newLog(c.String("log-level")); err != nil {

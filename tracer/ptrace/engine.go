@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"netbox/seccomp"
+	"netbox/tracer/kick"
 	"netbox/tracer/proc"
 	"netbox/trap"
 
@@ -19,6 +20,9 @@ type Config struct {
 	// MainStopped is called, on the engine's thread, when the main process
 	// was stopped by signal sig: as a shell sees a job being stopped.
 	MainStopped func(sig unix.Signal)
+	// Front, if not nil, has calls come by notifications; see there. Precondition:
+	// CanNotify.
+	Front Front
 }
 
 // Engine traces one tree of processes. Everything but Signal belongs to the
@@ -29,6 +33,9 @@ type Engine struct {
 	stopped func(unix.Signal)
 	filter  seccomp.Filter
 	polls   seccomp.Filter // for who has mapped a packet ring
+	sysctls bool           // the filter traps opens for writing
+	front   Front          // nil: calls come by seccomp-stops
+	handed  handOvers
 
 	tasks     map[int]*task
 	processes map[int]*process
@@ -48,7 +55,11 @@ type Engine struct {
 
 // New makes an engine without a tree.
 func New(c Config) (*Engine, error) {
-	filter, err := seccomp.Build(seccomp.CanWriteSysctl())
+	build, sysctls := seccomp.Build, seccomp.CanWriteSysctl()
+	if c.Front != nil {
+		build = seccomp.BuildNotify
+	}
+	filter, err := build(sysctls)
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +70,21 @@ func New(c Config) (*Engine, error) {
 	if err := quietStops(); err != nil {
 		return nil, fmt.Errorf("SIGCHLD: %w", err)
 	}
+	if c.Front != nil {
+		if err := kick.Prepare(); err != nil {
+			return nil, fmt.Errorf("signal handler: %w", err)
+		}
+		if err := kick.Admit(); err != nil {
+			return nil, fmt.Errorf("signal mask: %w", err)
+		}
+	}
 	l, err := newListener()
 	if err != nil {
 		return nil, err
 	}
 	return &Engine{
 		handler: c.Handler, log: c.Log, stopped: c.MainStopped, filter: filter, polls: polls, listener: l,
+		front: c.Front, sysctls: sysctls, handed: handOvers{tid: unix.Gettid()},
 		tasks: map[int]*task{}, processes: map[int]*process{},
 		gates: map[any]*gate{}, controls: map[uint64]*control{},
 	}, nil
@@ -99,7 +119,11 @@ func (e *Engine) Run() (unix.WaitStatus, error) {
 	var result unix.WaitStatus
 	for {
 		var ws unix.WaitStatus
+		e.interruptDue()
 		tid, errno := wait4(-1, &ws, 0)
+		if errno == unix.EINTR {
+			continue
+		}
 		if errno == unix.ECHILD {
 			if e.main != 0 {
 				return 0, fmt.Errorf("the main process is gone without a status: %w", errno)
@@ -171,6 +195,9 @@ func (e *Engine) add(tid, pid int, control int32) *task {
 	p.threads++
 	t := &task{e: e, tid: tid, proc: p}
 	e.tasks[tid] = t
+	if e.front != nil {
+		e.front.Known(tid, pid)
+	}
 	return t
 }
 
@@ -182,6 +209,9 @@ func (e *Engine) gone(tid int) {
 	}
 	delete(e.tasks, tid)
 	t.abandon()
+	if e.front != nil {
+		e.front.Gone(tid)
+	}
 	if t.proc.threads--; t.proc.threads == 0 {
 		delete(e.processes, t.proc.pid)
 		e.handler.ProcessExited(t.proc.pid)

@@ -27,6 +27,7 @@ func (e *Engine) dispatch(t *task, ws unix.WaitStatus) {
 		t.resume(0)
 	default:
 		e.stats.Signals++
+		e.settle(t, sig)
 		t.timed.signalled(t, sig)
 		t.ignored.signalled(t, sig)
 		t.resume(sig)
@@ -75,6 +76,7 @@ func (e *Engine) foreignMemory(t *task) {
 
 func (e *Engine) exitStop(t *task) {
 	e.stats.Exits++
+	t.announced()
 	if t.phase != inCall || t.op == nil {
 		t.resume(0)
 		return
@@ -103,7 +105,9 @@ func (e *Engine) eventStop(t *task, sig unix.Signal) {
 		}
 	default:
 		t.listening = false
-		t.resume(0)
+		if !e.settle(t, 0) {
+			t.resume(0)
+		}
 	}
 }
 
@@ -146,8 +150,15 @@ func (e *Engine) execStop(t *task) {
 			other.abandon()
 			t.masked = false
 			delete(e.tasks, former)
+			if e.front != nil {
+				e.front.Gone(former)
+			}
 			t.proc.threads--
 		}
+	}
+	if e.front != nil {
+		e.front.Gone(t.tid)
+		e.front.Known(t.tid, t.proc.pid)
 	}
 	e.enterImage(t)
 }

@@ -6,6 +6,7 @@ import "golang.org/x/sys/unix"
 // never sees them, a tracer does at the syscall-exit-stop.
 const (
 	eRestartSys    = 512 // a restart, but EINTR if a handler without SA_RESTART runs
+	eRestartNoIntr = 513 // a restart
 	eRestartNoHand = 514 // a restart, but EINTR if a handler runs
 	eRestartBlock  = 516 // as eRestartNoHand, by way of restart_syscall(2)
 

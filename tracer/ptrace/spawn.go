@@ -93,7 +93,7 @@ func (e *Engine) prepare(s *stub, p Program) error {
 	if _, err := s.must("prctl(PR_SET_NO_NEW_PRIVS)", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return err
 	}
-	if err := s.confine(e.filter); err != nil {
+	if err := e.confine(s); err != nil {
 		return err
 	}
 	return s.exec(p.Paths)
@@ -147,25 +147,41 @@ func (s *stub) block(more uint64) error {
 }
 
 // confine loads the filter.
-func (s *stub) confine(f seccomp.Filter) error {
+func (e *Engine) confine(s *stub) error {
+	program, err := s.storeFilter(e.filter)
+	if err != nil {
+		return err
+	}
+	if e.front != nil {
+		fd, err := s.inject(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, program)
+		if err == nil && fd < 0 {
+			err = &NoListener{unix.Errno(-fd)}
+		}
+		if err != nil {
+			return err
+		}
+		return e.listen(s, int32(fd))
+	}
+	// Before Linux 5.16 a filter without SPEC_ALLOW slows the whole program
+	// down; before 4.17 the flag is EINVAL.
+	ret, err := s.inject(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW, program)
+	if err == nil && ret < 0 {
+		_, err = s.must("seccomp", unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, program)
+	}
+	return err
+}
+
+// storeFilter puts f into the stub's memory as a struct sock_fprog (length 0:2,
+// program 8:16), and returns its address.
+func (s *stub) storeFilter(f seccomp.Filter) (uint64, error) {
 	const insn = int(unsafe.Sizeof(unix.SockFilter{}))
-	// struct sock_fprog: length 0:2, program 8:16.
-	b := make([]byte, 16, 16+len(f)*insn)
+	b := make([]byte, sizeofSockFprog, sizeofSockFprog+len(f)*insn)
 	binary.LittleEndian.PutUint16(b, uint16(len(f)))
-	binary.LittleEndian.PutUint64(b[8:], s.buffer()+16)
+	binary.LittleEndian.PutUint64(b[8:], s.buffer()+sizeofSockFprog)
 	for _, i := range f {
 		b = binary.LittleEndian.AppendUint16(b, i.Code)
 		b = append(b, i.Jt, i.Jf)
 		b = binary.LittleEndian.AppendUint32(b, i.K)
 	}
-	if err := s.store(s.buffer(), b); err != nil {
-		return err
-	}
-	// Before Linux 5.16 a filter without SPEC_ALLOW slows the whole program
-	// down; before 4.17 the flag is EINVAL.
-	ret, err := s.inject(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW, s.buffer())
-	if err == nil && ret < 0 {
-		_, err = s.must("seccomp", unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, s.buffer())
-	}
-	return err
+	return s.buffer(), s.store(s.buffer(), b)
 }

@@ -70,7 +70,11 @@ func (s *stub) hold() error {
 // dispositions are the program's. A stopped stub waits for SIGCONT.
 func (s *stub) until(wanted func(unix.WaitStatus) bool, resume int) error {
 	for {
-		if _, errno := wait4(s.pid, &s.ws, 0); errno != 0 {
+		_, errno := wait4(s.pid, &s.ws, 0)
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 {
 			return fmt.Errorf("wait for the stub: %w", errno)
 		}
 		if !s.ws.Stopped() {
@@ -93,7 +97,7 @@ func (s *stub) until(wanted func(unix.WaitStatus) bool, resume int) error {
 
 func (s *stub) reap() {
 	for !s.died {
-		if _, errno := wait4(s.pid, &s.ws, 0); errno != 0 || !s.ws.Stopped() {
+		if _, errno := wait4(s.pid, &s.ws, 0); errno != unix.EINTR && (errno != 0 || !s.ws.Stopped()) {
 			return
 		}
 	}

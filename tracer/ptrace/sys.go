@@ -51,16 +51,11 @@ const syscallStop = unix.SIGTRAP | 0x80
 // wait4 waits for the children and tracees of this thread alone: children
 // that other threads started, such as the ICMP helper, are not ours to reap.
 func wait4(tid int, ws *unix.WaitStatus, flags int) (int, unix.Errno) {
-	for {
-		var status uint32
-		r, _, e := unix.Syscall6(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(&status)),
-			uintptr(flags|unix.WALL|wNoThread), 0, 0, 0)
-		if e == unix.EINTR {
-			continue // the Go scheduler's SIGURG
-		}
-		*ws = unix.WaitStatus(status)
-		return int(r), e
-	}
+	var status uint32
+	r, _, e := unix.Syscall6(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(&status)),
+		uintptr(flags|unix.WALL|wNoThread), 0, 0, 0)
+	*ws = unix.WaitStatus(status)
+	return int(r), e
 }
 
 // wNoThread is __WNOTHREAD of <linux/wait.h>.

@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"netbox/seccomp"
 	"netbox/tracer/proc"
 	"netbox/trap"
 
@@ -68,6 +69,7 @@ type task struct {
 	masked    bool   // all signals are blocked, see chain
 	keepMask  uint64 // the program's mask meanwhile
 	listening bool   // in a group-stop
+	passing   bool   // the front lets the kernel run the call
 }
 
 // process is a thread group.
@@ -177,6 +179,7 @@ func (t *task) invoke(nr int, args *[6]uint64) {
 	t.work = t.saved
 	t.work.setCall(nr, args)
 	t.write()
+	t.announce(nr, args)
 	t.phase = inCall
 	t.resume(0)
 }
@@ -193,11 +196,19 @@ func (t *task) chain() {
 		t.masked = true
 	}
 	t.work = t.saved
-	t.work.setAgain(t.call.NR)
+	t.work.setAgain(t.stepNR())
 	t.write()
 	t.phase = rewound
 	t.e.stats.Chained++
 	t.resume(0)
+}
+
+// stepNR is the number of a call that brings the task to a seccomp-stop.
+func (t *task) stepNR() int {
+	if t.e.front != nil {
+		return seccomp.StepNR
+	}
+	return t.call.NR
 }
 
 // unmask ends the blocking of signals that chain began.

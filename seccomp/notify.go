@@ -1,0 +1,89 @@
+package seccomp
+
+import (
+	"github.com/elastic/go-seccomp-bpf/arch"
+
+	libseccomp "github.com/elastic/go-seccomp-bpf"
+)
+
+// StepNR is the number of no system call on any machine. Under the filter of
+// [BuildNotify] it brings a task to a seccomp-stop: so the tracer gets a task
+// whose call it makes in steps from one step to the next. A program that calls
+// it gets ENOSYS.
+const StepNR = x32Bit - 1
+
+// BuildNotify is [Build] for an engine that is told of calls by notifications
+// (seccomp_unotify(2)).
+func BuildNotify(sysctls bool) (Filter, error) {
+	insns, err := assemble(table(sysctls), libseccomp.ActionUserNotify)
+	if err != nil {
+		return nil, err
+	}
+	return assembled(insns)
+}
+
+// Notified says whether the filter of [BuildNotify] notifies of call nr with
+// these arguments.
+func Notified(nr int, args *[6]uint64, sysctls bool) bool {
+	for _, r := range notified[sysctls][nr] {
+		if r.matches(args) {
+			return true
+		}
+	}
+	return false
+}
+
+// notified are the rows of calls that are trapped, by number.
+var notified = map[bool]map[int][]rule{false: trapsByNumber(false), true: trapsByNumber(true)}
+
+func trapsByNumber(sysctls bool) map[int][]rule {
+	m := map[int][]rule{}
+	info, err := arch.GetInfo("")
+	if err != nil {
+		return m // Build fails for the same reason, before any task runs.
+	}
+	for _, r := range table(sysctls) {
+		if nr, ok := info.SyscallNames[r.name]; ok && r.act == trap {
+			m[nr] = append(m[nr], r)
+		}
+	}
+	return m
+}
+
+func (r rule) matches(args *[6]uint64) bool {
+	if len(r.when) == 0 {
+		return true
+	}
+	for _, tests := range r.when {
+		all := true
+		for _, t := range tests {
+			all = all && t.holds(args[t.arg])
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+func (t test) holds(register uint64) bool {
+	low := uint32(register)
+	switch t.op {
+	case nonzero:
+		return register != 0
+	case zero:
+		return register == 0
+	case equal32:
+		return low == t.val
+	case differs32:
+		return low != t.val
+	case from32:
+		return low >= t.val
+	case upto32:
+		return low <= t.val
+	case anyBit32:
+		return low&t.val != 0
+	default: // noBit32
+		return low&t.val == 0
+	}
+}

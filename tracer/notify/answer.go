@@ -1,0 +1,124 @@
+package notify
+
+import (
+	"netbox/trap"
+
+	"golang.org/x/sys/unix"
+)
+
+// notified handles a notification, up to its answer, a sleep, or the hand-over.
+func (e *Engine) notified(n *notification) {
+	e.stats.notified.Add(1)
+	t, what, value := e.begin(n)
+	switch what {
+	case stranger:
+		e.stats.strangers.Add(1)
+		e.listener.send(&response{id: n.id, errno: -int32(unix.ENOSYS)})
+	case pass:
+		e.stats.passed.Add(1)
+		e.listener.send(&response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
+	case repeat:
+		t.answer(value)
+	default:
+		t.incoming = -1
+		t.apply(e.handler.Handle(t, t.f.call))
+	}
+}
+
+// apply acts on verdicts until the flight is no longer being handled.
+func (t *task) apply(v trap.Verdict) {
+	for more := true; more; {
+		v, more = t.step(v)
+	}
+	t.letGo()
+}
+
+// step acts on one verdict; more is false if that was the last one for now.
+func (t *task) step(v trap.Verdict) (next trap.Verdict, more bool) {
+	switch v.Kind {
+	case trap.KindDone:
+		t.answer(v.Value)
+	case trap.KindFail:
+		t.answer(-int64(v.Errno))
+	case trap.KindNative:
+		return t.native(v)
+	case trap.KindInstall:
+		return t.install(v)
+	case trap.KindWait:
+		return t.sleep(v.Wait)
+	case trap.KindReceive:
+		return t.receive(v.Receive)
+	case trap.KindClose:
+		t.handOver(v)
+	}
+	return trap.Verdict{}, false
+}
+
+// maxErrno is MAX_ERRNO (<linux/err.h>).
+const maxErrno = 4095
+
+// answer ends the call with value, -errno for a failure.
+func (t *task) answer(value int64) {
+	r := response{id: t.f.id, value: value}
+	if value < 0 && value >= -maxErrno {
+		r.value, r.errno = 0, int32(value)
+	}
+	t.e.stats.answered.Add(1)
+	if t.e.listener.send(&r) != 0 {
+		t.e.become(t.f, done, value)
+		return
+	}
+	t.e.become(t.f, over, 0)
+}
+
+// native lets the kernel run the call. Only the task itself can do so with other
+// arguments, or come back afterwards.
+func (t *task) native(v trap.Verdict) (trap.Verdict, bool) {
+	n := v.Native
+	switch {
+	case n == nil || n.Args == nil && n.Then == nil:
+		t.e.stats.continued.Add(1)
+		if t.e.listener.send(&response{id: t.f.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}) != 0 {
+			t.e.become(t.f, undone, 0)
+		} else {
+			t.e.become(t.f, over, 0)
+		}
+	case t.f.call.NR == unix.SYS_SHUTDOWN && n.Args != nil && n.Then != nil:
+		return t.shutdown(n), true
+	default:
+		t.handOver(v)
+	}
+	return trap.Verdict{}, false
+}
+
+// shutdown is shutdown(2) with other arguments. It acts on the file, whoever makes
+// the call.
+func (t *task) shutdown(n *trap.Native) trap.Verdict {
+	file, errno := t.Borrow(int32(n.Args[0]))
+	if errno != 0 {
+		return n.Then(t, -int64(errno))
+	}
+	defer unix.Close(file)
+	_, _, errno = unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(file), uintptr(n.Args[1]), 0)
+	return n.Then(t, -int64(errno))
+}
+
+// handOver gives the call to the loop.
+func (t *task) handOver(v trap.Verdict) {
+	e, f := t.e, t.f
+	e.stats.handedOver.Add(1)
+	e.mu.Lock()
+	live := e.threads[t.th.tid] == t.th && t.th.flight == f
+	if live {
+		f.state, f.v = due, v
+	} else {
+		f.state = over
+	}
+	e.mu.Unlock()
+	e.settled.Broadcast()
+	if !live {
+		discard(v)
+		return
+	}
+	e.handOver(t.th.tid)
+}

@@ -1,0 +1,137 @@
+package notify
+
+import (
+	"fmt"
+	"unsafe"
+
+	"netbox/tracer/proc"
+	"netbox/trap"
+
+	"golang.org/x/sys/unix"
+)
+
+// The structures of <linux/seccomp.h>. Their sizes are asked of the kernel at the
+// start.
+
+// notification is struct seccomp_notif with its struct seccomp_data.
+type notification struct {
+	id    uint64
+	tid   uint32
+	flags uint32
+	nr    int32
+	arch  uint32
+	ip    uint64
+	args  [6]uint64
+}
+
+// response is struct seccomp_notif_resp.
+type response struct {
+	id    uint64
+	value int64
+	errno int32 // negative
+	flags uint32
+}
+
+// addition is struct seccomp_notif_addfd.
+type addition struct {
+	id       uint64
+	flags    uint32
+	file     uint32
+	number   uint32
+	numFlags uint32
+}
+
+// dataLen is sizeof(struct seccomp_data).
+const dataLen = 64
+
+// Available says why notifications can't be used here; nil if they can, but for a
+// container whose runtime listens already.
+func Available() error {
+	var sizes [3]uint16 // struct seccomp_notif_sizes: notification, response, data
+	_, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_NOTIF_SIZES, 0, uintptr(unsafe.Pointer(&sizes)))
+	switch {
+	case !settles:
+		return fmt.Errorf("not on this machine's architecture")
+	case e != 0:
+		return fmt.Errorf("seccomp notifications, Linux 5.0 and later: %w", e)
+	case sizes != [3]uint16{uint16(unsafe.Sizeof(notification{})), uint16(unsafe.Sizeof(response{})), dataLen}:
+		return fmt.Errorf("seccomp notifications of unknown sizes %v", sizes)
+	case !addsAndSends():
+		return fmt.Errorf("SECCOMP_ADDFD_FLAG_SEND, Linux 5.14 and later, is missing")
+	case !proc.CanBorrow():
+		return fmt.Errorf("pidfd_getfd(2) is refused")
+	}
+	return nil
+}
+
+// addsAndSends asks the kernel for SECCOMP_ADDFD_FLAG_SEND. Of a descriptor that
+// is no listener it says ENOTTY whatever the request, so its version has to tell.
+func addsAndSends() bool {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	var major, minor int
+	n, _ := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor)
+	return n == 2 && (major > 5 || major == 5 && minor >= 14)
+}
+
+// listener is the descriptor that notifications come from.
+type listener int
+
+func (l listener) request(req uintptr, arg unsafe.Pointer) (int, unix.Errno) {
+	r, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(l), req, uintptr(arg))
+	return int(r), e
+}
+
+// blocking is request where the kernel may have the caller wait.
+func (l listener) blocking(req uintptr, arg unsafe.Pointer) (int, unix.Errno) {
+	r, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(l), req, uintptr(arg))
+	return int(r), e
+}
+
+// receive waits for the next notification. ENOENT: its task is gone already, or no
+// task is left (Linux 6.11 and later); EINTR: the thread was kicked.
+func (l listener) receive(n *notification) unix.Errno {
+	*n = notification{} // the kernel wants zeroes
+	_, e := l.blocking(unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(n))
+	return e
+}
+
+// send answers call id. ENOENT: a signal has ended it.
+func (l listener) send(r *response) unix.Errno {
+	_, e := l.request(unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(r))
+	return e
+}
+
+// add gives the task a descriptor, and returns its number. The task has to run for
+// it, unless the answer goes along.
+func (l listener) add(a *addition) (int32, unix.Errno) {
+	for {
+		fd, e := l.blocking(unix.SECCOMP_IOCTL_NOTIF_ADDFD, unsafe.Pointer(a))
+		if e != unix.EINTR {
+			return int32(fd), e
+		}
+	}
+}
+
+// valid says whether call id is still to be answered.
+func (l listener) valid(id uint64) bool {
+	_, e := l.request(unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&id))
+	return e == 0
+}
+
+// wakeHere has tasks and workers wake each other on the core that they share.
+// Kernels before Linux 6.6 refuse.
+func (l listener) wakeHere() {
+	unix.RawSyscall(unix.SYS_IOCTL, uintptr(l), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
+}
+
+// over says that no task is left.
+func (l listener) over() bool {
+	p := []unix.PollFd{{Fd: int32(l)}}
+	n, _ := unix.Poll(p, 0)
+	return n == 1 && p[0].Revents&unix.POLLHUP != 0
+}
+
+func (n *notification) call() trap.Call { return trap.Call{NR: int(n.nr), Args: n.args} }

@@ -1,0 +1,200 @@
+package notify
+
+import (
+	"encoding/binary"
+	"time"
+
+	"netbox/tracer/proc"
+	"netbox/trap"
+
+	"golang.org/x/sys/unix"
+)
+
+// receive is recvmsg(2) on a copy of the task's descriptor, without waiting; if
+// there is nothing, and the call may block, it sleeps first.
+func (t *task) receive(r *trap.Receive) (trap.Verdict, bool) {
+	if r.Flags&unix.MSG_WAITALL != 0 && r.Flags&unix.MSG_DONTWAIT == 0 {
+		t.handOver(r.Verdict())
+		return trap.Verdict{}, false
+	}
+	if r.Gate != nil {
+		t.e.gates.enter(r.Gate)
+		defer t.e.gates.leave(r.Gate)
+	}
+	if r.Check != nil {
+		if v := r.Check(t); v != nil {
+			return *v, true
+		}
+	}
+	t.e.stats.receives.Add(1)
+	file, errno := t.Borrow(r.FD)
+	if errno != 0 {
+		return r.Then(t, -int64(errno), 0, -1), true
+	}
+	defer unix.Close(file)
+	m, errno := t.target(r)
+	if errno == 0 {
+		m.receive(file, r)
+		errno = m.errno
+	}
+	switch {
+	case errno == unix.EAGAIN && r.Flags&unix.MSG_DONTWAIT == 0 && blocks(file):
+		return t.receiveLater(r, file), true
+	case errno != 0:
+		return r.Then(t, -int64(errno), 0, -1), true
+	}
+	if errno := m.deliver(t); errno != 0 {
+		closeFile(m.right)
+		return r.Then(t, -int64(errno), 0, -1), true
+	}
+	if m.right >= 0 {
+		return t.take(r, m)
+	}
+	return r.Then(t, int64(m.n), m.flags, -1), true
+}
+
+// receiveLater sleeps until there is something, for SO_RCVTIMEO at most.
+func (t *task) receiveLater(r *trap.Receive, file int) trap.Verdict {
+	w := &trap.Wait{FD: r.FD, Events: unix.POLLIN, Timeout: -1}
+	if tv, err := unix.GetsockoptTimeval(file, unix.SOL_SOCKET, unix.SO_RCVTIMEO); err == nil && *tv != (unix.Timeval{}) {
+		w.Timeout = time.Duration(tv.Nano())
+	}
+	w.Again = func(t trap.Task, ready bool) trap.Verdict {
+		if !ready {
+			return r.Then(t, -int64(unix.EAGAIN), 0, -1)
+		}
+		return r.Verdict()
+	}
+	return w.Verdict()
+}
+
+// take gives the task the descriptor that came along, with the answer. Then has
+// to accept it before the number is known.
+func (t *task) take(r *trap.Receive, m *message) (trap.Verdict, bool) {
+	t.incoming = m.right
+	v := r.Then(t, int64(m.n), m.flags, incomingFD)
+	t.incoming = -1
+	if v.Kind != trap.KindDone {
+		closeFile(m.right)
+		return v, true
+	}
+	a := t.addition(m.right, r.CloseOnExec)
+	a.flags = unix.SECCOMP_ADDFD_FLAG_SEND
+	_, errno := t.e.listener.add(&a)
+	if errno == 0 {
+		closeFile(m.right)
+		t.e.stats.installs.Add(1)
+		t.e.become(t.f, over, 0)
+		return trap.Verdict{}, false
+	}
+	r.Returned(m.right)
+	if errno == unix.ENOENT {
+		t.e.become(t.f, over, 0) // as interrupted while it waited
+		return trap.Verdict{}, false
+	}
+	return trap.Fail(errno), true
+}
+
+func blocks(file int) bool {
+	flags, err := unix.FcntlInt(uintptr(file), unix.F_GETFL, 0)
+	return err == nil && flags&unix.O_NONBLOCK == 0
+}
+
+func closeFile(file int) {
+	if file >= 0 {
+		unix.Close(file)
+	}
+}
+
+// message is one that was received for a task.
+type message struct {
+	payload []byte // room for it
+	vec     []span // where it goes
+	n       int    // recvmsg's return
+	flags   int    // msg_flags
+	right   int    // a descriptor that came along, or -1
+	errno   unix.Errno
+}
+
+// span is a part of the task's memory.
+type span struct{ addr, length uint64 }
+
+// maxStream bounds what one call takes off a stream, in bytes; a program calls
+// again for the rest.
+const maxStream = 256 << 10
+
+// maxIovec is UIO_MAXIOV, <linux/uio.h>.
+const maxIovec = 1024
+
+// target finds where the message goes.
+func (t *task) target(r *trap.Receive) (*message, unix.Errno) {
+	m := &message{right: -1}
+	switch {
+	case r.IOVLen > maxIovec:
+		return nil, unix.EMSGSIZE
+	case r.IOVLen > 0:
+		raw := make([]byte, r.IOVLen*16) // struct iovec: base, length
+		if e := t.ReadMemory(r.IOV, raw); e != 0 {
+			return nil, e
+		}
+		for ; len(raw) > 0; raw = raw[16:] {
+			m.vec = append(m.vec, span{binary.NativeEndian.Uint64(raw), binary.NativeEndian.Uint64(raw[8:])})
+		}
+	case r.Buf != 0 || r.BufLen != 0:
+		m.vec = []span{{r.Buf, r.BufLen}}
+	}
+	room := uint64(0)
+	for _, v := range m.vec {
+		room += min(v.length, maxStream)
+	}
+	if len(m.vec) == 0 {
+		room = 8 // of no interest; the kernel wants room for a byte to take it off
+	}
+	if room = min(room, maxStream); room <= payloadRoom {
+		m.payload = t.scratch().payload[:room]
+	} else {
+		m.payload = make([]byte, room)
+	}
+	return m, 0
+}
+
+// receive takes a message off the file.
+func (m *message) receive(file int, r *trap.Receive) {
+	var oob []byte
+	if r.Rights {
+		oob = make([]byte, unix.CmsgSpace(4))
+	}
+	n, oobn, flags, _, err := unix.RecvmsgBuffers(file, [][]byte{m.payload}, oob, r.Flags|unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		m.errno = proc.Errno(err)
+		return
+	}
+	m.n, m.flags = n, flags&^unix.MSG_CMSG_CLOEXEC
+	if r.CloseOnExec {
+		m.flags |= flags & unix.MSG_CMSG_CLOEXEC
+	}
+	if oobn == 0 {
+		return
+	}
+	if list, err := unix.ParseSocketControlMessage(oob[:oobn]); err == nil && len(list) == 1 {
+		if fds, err := unix.ParseUnixRights(&list[0]); err == nil && len(fds) == 1 {
+			m.right = fds[0]
+		}
+	}
+}
+
+// deliver writes the payload to the task's memory.
+func (m *message) deliver(t *task) unix.Errno {
+	p := m.payload[:min(m.n, len(m.payload))]
+	for _, v := range m.vec {
+		part := p[:min(uint64(len(p)), v.length)]
+		if len(part) == 0 {
+			continue
+		}
+		if e := t.WriteMemory(v.addr, part); e != 0 {
+			return e
+		}
+		p = p[len(part):]
+	}
+	return 0
+}

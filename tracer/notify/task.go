@@ -1,0 +1,109 @@
+package notify
+
+import (
+	"math"
+
+	"netbox/tracer/proc"
+
+	"golang.org/x/sys/unix"
+)
+
+// task is a thread as its handler sees it, during one flight.
+type task struct {
+	e  *Engine
+	th *thread
+	f  *flight
+	b  *buffers
+	// incoming is a descriptor of the supervisor's that the task is about to get,
+	// which is known to the handler by the number incomingFD; else -1.
+	incoming int
+}
+
+// incomingFD stands for the number of a descriptor until the kernel has given it:
+// one beyond every limit (sysctl fs.nr_open).
+const incomingFD = math.MaxInt32
+
+// buffers are what ReadPath and Path return, and a payload on its way.
+type buffers struct {
+	path, target [proc.PathMax]byte
+	payload      [payloadRoom]byte
+}
+
+// payloadRoom holds any datagram, in bytes: 64 KiB is the most that IP has.
+const payloadRoom = 64 << 10
+
+// scratch are the task's buffers, until letGo.
+func (t *task) scratch() *buffers {
+	if t.b == nil {
+		t.b = t.e.buffers.Get().(*buffers)
+	}
+	return t.b
+}
+
+func (t *task) letGo() {
+	if t.b != nil {
+		t.e.buffers.Put(t.b)
+		t.b = nil
+	}
+}
+
+// still makes ESRCH of what was read if the call has ended meanwhile: the thread
+// may be gone, and another one have its number.
+func (t *task) still(errno unix.Errno) unix.Errno {
+	if !t.e.listener.valid(t.f.id) {
+		return unix.ESRCH
+	}
+	return errno
+}
+
+func (t *task) TID() int     { return t.th.tid }
+func (t *task) PID() int     { return t.th.pid }
+func (t *task) Name() string { return proc.Name(t.th.tid) }
+
+func (t *task) ReadMemory(addr uint64, p []byte) unix.Errno {
+	return t.still(proc.ReadMemory(t.th.tid, addr, p))
+}
+
+func (t *task) WriteMemory(addr uint64, p []byte) unix.Errno {
+	if e := t.still(0); e != 0 {
+		return e
+	}
+	return proc.WriteMemory(t.th.tid, addr, p)
+}
+
+func (t *task) ReadPath(addr uint64) ([]byte, unix.Errno) {
+	p, e := proc.ReadPath(t.th.tid, addr, t.scratch().path[:])
+	return p, t.still(e)
+}
+
+func (t *task) Path(fd int32) ([]byte, unix.Errno) {
+	b := t.scratch()
+	n, e := proc.FilePath(t.th.tid, fd, b.target[:])
+	return b.target[:n], t.still(e)
+}
+
+func (t *task) Inode(fd int32) (uint64, unix.Errno) {
+	if fd == incomingFD && t.incoming >= 0 {
+		var st unix.Stat_t
+		if err := unix.Fstat(t.incoming, &st); err != nil {
+			return 0, proc.Errno(err)
+		}
+		return st.Ino, 0
+	}
+	ino, e := proc.SocketInode(t.th.tid, fd)
+	return ino, t.still(e)
+}
+
+func (t *task) StatusFlags(fd int32) (int, unix.Errno) {
+	flags, e := proc.StatusFlags(t.th.tid, fd)
+	return flags, t.still(e)
+}
+
+func (t *task) Borrow(fd int32) (int, unix.Errno) {
+	file, e := proc.Borrow(t.th.tid, t.th.pid, fd)
+	if e == 0 && t.still(0) != 0 {
+		unix.Close(file)
+		return -1, unix.ESRCH
+	}
+	return file, e
+}
