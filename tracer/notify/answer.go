@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notified handles a notification, up to its answer, a sleep, or the hand-over.
+// notified handles a notification, up to its answer, a nap, or the hand-over.
 func (e *Engine) notified(n *notification) {
 	e.stats.notified.Add(1)
-	t, what, value := e.begin(n)
+	t, what := e.begin(n)
 	switch what {
 	case stranger:
 		e.stats.strangers.Add(1)
@@ -17,10 +17,7 @@ func (e *Engine) notified(n *notification) {
 	case pass:
 		e.stats.passed.Add(1)
 		e.listener.send(&response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
-	case repeat:
-		t.answer(value)
 	default:
-		t.incoming = -1
 		t.apply(e.handler.Handle(t, t.f.call))
 	}
 }
@@ -45,7 +42,11 @@ func (t *task) step(v trap.Verdict) (next trap.Verdict, more bool) {
 	case trap.KindInstall:
 		return t.install(v)
 	case trap.KindWait:
-		return t.sleep(v.Wait)
+		if t.rested {
+			t.handOver(v)
+			break
+		}
+		return t.nap(v.Wait)
 	case trap.KindReceive:
 		return t.receive(v.Receive)
 	case trap.KindClose:
@@ -64,11 +65,8 @@ func (t *task) answer(value int64) {
 		r.value, r.errno = 0, int32(value)
 	}
 	t.e.stats.answered.Add(1)
-	if t.e.listener.send(&r) != 0 {
-		t.e.become(t.f, done, value)
-		return
-	}
-	t.e.become(t.f, over, 0)
+	t.e.listener.send(&r) // ENOENT: killed
+	t.become(over)
 }
 
 // native lets the kernel run the call. Only the task itself can do so with other
@@ -78,11 +76,8 @@ func (t *task) native(v trap.Verdict) (trap.Verdict, bool) {
 	switch {
 	case n == nil || n.Args == nil && n.Then == nil:
 		t.e.stats.continued.Add(1)
-		if t.e.listener.send(&response{id: t.f.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}) != 0 {
-			t.e.become(t.f, undone, 0)
-		} else {
-			t.e.become(t.f, over, 0)
-		}
+		t.become(continued) // before a signal can interrupt it
+		t.e.listener.send(&response{id: t.f.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
 	case t.f.call.NR == unix.SYS_SHUTDOWN && n.Args != nil && n.Then != nil:
 		return t.shutdown(n), true
 	default:
@@ -105,18 +100,15 @@ func (t *task) shutdown(n *trap.Native) trap.Verdict {
 
 // handOver gives the call to the loop.
 func (t *task) handOver(v trap.Verdict) {
-	e, f := t.e, t.f
+	e := t.e
 	e.stats.handedOver.Add(1)
 	e.mu.Lock()
-	live := e.threads[t.th.tid] == t.th && t.th.flight == f
-	if live {
-		f.state, f.v = due, v
-	} else {
-		f.state = over
+	lives := t.livesLocked()
+	if lives {
+		t.f.state, t.f.v = due, v
 	}
 	e.mu.Unlock()
-	e.settled.Broadcast()
-	if !live {
+	if !lives {
 		discard(v)
 		return
 	}

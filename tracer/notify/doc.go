@@ -9,28 +9,32 @@
 //
 //   - Done, Fail, and Native as the program made the call: one answer.
 //   - Install: SECCOMP_IOCTL_NOTIF_ADDFD.
-//   - Wait: the supervisor polls a copy of the descriptor (pidfd_getfd(2)), and
-//     answers later.
-//   - Receive: recvmsg(2) on such a copy; the payload is written to the task's
-//     memory.
-//   - What is left (a call with other arguments, a descriptor to close) only the
-//     task can do. It is handed over to the loop, which interrupts the task and
-//     runs the verdict with ptrace(2).
+//   - Receive: recvmsg(2) on a copy of the descriptor (pidfd_getfd(2)); the
+//     payload is written to the task's memory.
+//   - Wait: the supervisor polls such a copy for a moment, a nap, in which most
+//     answers of a network nearby come.
+//   - What is left (a longer wait, a call with other arguments, a descriptor to
+//     close) only the task itself can do. It is handed over to the loop, which
+//     interrupts the task and runs the verdict with ptrace(2).
 //
 // The kernel has the supervisor woken on the task's own core, which does nothing
 // meanwhile (SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, Linux 6.6): that, more than the
 // missing stops, is what makes this engine fast.
 //
-// Signals. A signal ends the task's sleep at any moment with -ERESTARTSYS, also
-// when the handler has acted already. Before a handler of the program's can run, or the
-// call is restarted, the loop sees the task in a stop. It asks what has become
-// of the call (Interrupted), and ends it so: a call that was done returns its value,
-// one that never waits is restarted, only one that waits may fail with EINTR. Where
-// the kernel restarts a call without a stop, the value is kept for it.
+// Signals. From the moment that a worker has the notification, only a fatal signal
+// ends the task's sleep (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19): a
+// call is done and answered, or it is not done. Without that the answer may be lost
+// to a signal even where the kernel has taken it, and nobody can tell that from
+// a program that makes the same call twice. So no task may be kept from its signals
+// for longer than a nap; a wait in the kernel, under ptrace, is interrupted as on
+// Linux. A signal that comes before a worker has the notification ends the call with
+// -ERESTARTSYS; the loop sees the task in the stop that follows, asks (Interrupted),
+// and has it make the call anew, so that no call fails with EINTR that on Linux
+// never does.
 //
 // Ownership. A flight is one notified call on its way. It belongs to the goroutine
-// that handles it (a worker, or that of a sleep that has ended), while its state is
-// handling; in any other state to who holds Engine.mu. Descriptors: a sleep owns
+// that handles it (a worker, or that of a nap that has ended), while its state is
+// handling; in any other state to who holds Engine.mu. Descriptors: a nap owns
 // its copy, an Install its file until it is added. Start starts the workers and the
 // sleeper, Stop ends them.
 //

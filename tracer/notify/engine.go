@@ -31,17 +31,15 @@ type Engine struct {
 
 	closing atomic.Bool
 	ends    []*worker
-	wg      sync.WaitGroup // workers, and what goes on after a sleep
+	wg      sync.WaitGroup // workers, and what goes on after a nap
 
 	mu      sync.Mutex
-	settled sync.Cond // with mu: a flight is no longer being handled
 	threads map[int]*thread
 }
 
 // New makes an engine that does nothing before Start.
 func New(handler trap.Handler, log *slog.Logger) *Engine {
 	e := &Engine{handler: handler, log: log, listener: -1, threads: map[int]*thread{}}
-	e.settled.L = &e.mu
 	e.gates.held = map[any]*gate{}
 	e.buffers.New = func() any { return new(buffers) }
 	return e

@@ -23,11 +23,11 @@ func (t *task) install(v trap.Verdict) (trap.Verdict, bool) {
 	fd, errno := t.e.listener.add(&a)
 	unix.Close(in.File)
 	switch {
-	case errno == unix.ENOENT:
+	case errno == unix.ENOENT, errno == unix.ESRCH: // killed
 		if in.Failed != nil {
 			in.Failed(unix.ESRCH)
 		}
-		t.e.become(t.f, undone, 0)
+		t.become(over)
 		return trap.Verdict{}, false
 	case errno != 0:
 		if in.Failed != nil {
@@ -37,7 +37,7 @@ func (t *task) install(v trap.Verdict) (trap.Verdict, bool) {
 	}
 	t.e.stats.installs.Add(1)
 	if in.Then == nil {
-		t.e.become(t.f, over, 0)
+		t.become(over)
 		return trap.Verdict{}, false
 	}
 	return in.Then(t, fd), true

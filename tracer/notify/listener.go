@@ -44,8 +44,9 @@ type addition struct {
 // dataLen is sizeof(struct seccomp_data).
 const dataLen = 64
 
-// Available says why notifications can't be used here; nil if they can, but for a
-// container whose runtime listens already.
+// Available says why notifications can't be used here. Two reasons are found out
+// only when the filter is loaded: a kernel before Linux 5.19 (EINVAL), and a
+// container whose runtime listens already (EBUSY).
 func Available() error {
 	var sizes [3]uint16 // struct seccomp_notif_sizes: notification, response, data
 	_, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_NOTIF_SIZES, 0, uintptr(unsafe.Pointer(&sizes)))
@@ -56,24 +57,10 @@ func Available() error {
 		return fmt.Errorf("seccomp notifications, Linux 5.0 and later: %w", e)
 	case sizes != [3]uint16{uint16(unsafe.Sizeof(notification{})), uint16(unsafe.Sizeof(response{})), dataLen}:
 		return fmt.Errorf("seccomp notifications of unknown sizes %v", sizes)
-	case !addsAndSends():
-		return fmt.Errorf("SECCOMP_ADDFD_FLAG_SEND, Linux 5.14 and later, is missing")
 	case !proc.CanBorrow():
 		return fmt.Errorf("pidfd_getfd(2) is refused")
 	}
 	return nil
-}
-
-// addsAndSends asks the kernel for SECCOMP_ADDFD_FLAG_SEND. Of a descriptor that
-// is no listener it says ENOTTY whatever the request, so its version has to tell.
-func addsAndSends() bool {
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return false
-	}
-	var major, minor int
-	n, _ := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor)
-	return n == 2 && (major > 5 || major == 5 && minor >= 14)
 }
 
 // listener is the descriptor that notifications come from.
@@ -98,14 +85,14 @@ func (l listener) receive(n *notification) unix.Errno {
 	return e
 }
 
-// send answers call id. ENOENT: a signal has ended it.
+// send answers a call. ENOENT: its task was killed.
 func (l listener) send(r *response) unix.Errno {
 	_, e := l.request(unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(r))
 	return e
 }
 
-// add gives the task a descriptor, and returns its number. The task has to run for
-// it, unless the answer goes along.
+// add gives the task a descriptor, and returns its number. ENOENT, or ESRCH if it
+// was about to take it: the task was killed.
 func (l listener) add(a *addition) (int32, unix.Errno) {
 	for {
 		fd, e := l.blocking(unix.SECCOMP_IOCTL_NOTIF_ADDFD, unsafe.Pointer(a))
@@ -113,12 +100,6 @@ func (l listener) add(a *addition) (int32, unix.Errno) {
 			return int32(fd), e
 		}
 	}
-}
-
-// valid says whether call id is still to be answered.
-func (l listener) valid(id uint64) bool {
-	_, e := l.request(unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&id))
-	return e == 0
 }
 
 // wakeHere has tasks and workers wake each other on the core that they share.

@@ -2,7 +2,6 @@ package notify
 
 import (
 	"encoding/binary"
-	"time"
 
 	"netbox/tracer/proc"
 	"netbox/trap"
@@ -11,9 +10,9 @@ import (
 )
 
 // receive is recvmsg(2) on a copy of the task's descriptor, without waiting; if
-// there is nothing, and the call may block, it sleeps first.
+// there is nothing, and the call may block, it naps first.
 func (t *task) receive(r *trap.Receive) (trap.Verdict, bool) {
-	if r.Flags&unix.MSG_WAITALL != 0 && r.Flags&unix.MSG_DONTWAIT == 0 {
+	if r.Flags&unix.MSG_DONTWAIT == 0 && (t.rested || r.Flags&unix.MSG_WAITALL != 0) {
 		t.handOver(r.Verdict())
 		return trap.Verdict{}, false
 	}
@@ -39,7 +38,7 @@ func (t *task) receive(r *trap.Receive) (trap.Verdict, bool) {
 	}
 	switch {
 	case errno == unix.EAGAIN && r.Flags&unix.MSG_DONTWAIT == 0 && blocks(file):
-		return t.receiveLater(r, file), true
+		return t.receiveSoon(r), true
 	case errno != 0:
 		return r.Then(t, -int64(errno), 0, -1), true
 	}
@@ -53,16 +52,12 @@ func (t *task) receive(r *trap.Receive) (trap.Verdict, bool) {
 	return r.Then(t, int64(m.n), m.flags, -1), true
 }
 
-// receiveLater sleeps until there is something, for SO_RCVTIMEO at most.
-func (t *task) receiveLater(r *trap.Receive, file int) trap.Verdict {
-	w := &trap.Wait{FD: r.FD, Events: unix.POLLIN, Timeout: -1}
-	if tv, err := unix.GetsockoptTimeval(file, unix.SOL_SOCKET, unix.SO_RCVTIMEO); err == nil && *tv != (unix.Timeval{}) {
-		w.Timeout = time.Duration(tv.Nano())
-	}
-	w.Again = func(t trap.Task, ready bool) trap.Verdict {
-		if !ready {
-			return r.Then(t, -int64(unix.EAGAIN), 0, -1)
-		}
+// receiveSoon is a nap until there is something. The task itself waits for longer,
+// in its own recvmsg(2), which knows SO_RCVTIMEO.
+func (t *task) receiveSoon(r *trap.Receive) trap.Verdict {
+	w := &trap.Wait{FD: r.FD, Events: unix.POLLIN, Timeout: longestNap}
+	w.Again = func(_ trap.Task, ready bool) trap.Verdict {
+		t.rested = !ready
 		return r.Verdict()
 	}
 	return w.Verdict()
@@ -84,12 +79,12 @@ func (t *task) take(r *trap.Receive, m *message) (trap.Verdict, bool) {
 	if errno == 0 {
 		closeFile(m.right)
 		t.e.stats.installs.Add(1)
-		t.e.become(t.f, over, 0)
+		t.become(over)
 		return trap.Verdict{}, false
 	}
 	r.Returned(m.right)
-	if errno == unix.ENOENT {
-		t.e.become(t.f, over, 0) // as interrupted while it waited
+	if errno == unix.ENOENT || errno == unix.ESRCH { // killed
+		t.become(over)
 		return trap.Verdict{}, false
 	}
 	return trap.Fail(errno), true

@@ -14,6 +14,8 @@ type task struct {
 	th *thread
 	f  *flight
 	b  *buffers
+	// rested: a nap was in vain, and what waits now is for longer.
+	rested bool
 	// incoming is a descriptor of the supervisor's that the task is about to get,
 	// which is known to the handler by the number incomingFD; else -1.
 	incoming int
@@ -47,10 +49,12 @@ func (t *task) letGo() {
 	}
 }
 
-// still makes ESRCH of what was read if the call has ended meanwhile: the thread
-// may be gone, and another one have its number.
+// still makes ESRCH of what was found if the thread is gone: another one may have
+// its number.
 func (t *task) still(errno unix.Errno) unix.Errno {
-	if !t.e.listener.valid(t.f.id) {
+	t.e.mu.Lock()
+	defer t.e.mu.Unlock()
+	if !t.livesLocked() {
 		return unix.ESRCH
 	}
 	return errno

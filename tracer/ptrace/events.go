@@ -27,7 +27,7 @@ func (e *Engine) dispatch(t *task, ws unix.WaitStatus) {
 		t.resume(0)
 	default:
 		e.stats.Signals++
-		e.settle(t, sig)
+		e.settle(t)
 		t.timed.signalled(t, sig)
 		t.ignored.signalled(t, sig)
 		t.resume(sig)
@@ -105,7 +105,7 @@ func (e *Engine) eventStop(t *task, sig unix.Signal) {
 		}
 	default:
 		t.listening = false
-		if !e.settle(t, 0) {
+		if !e.settle(t) {
 			t.resume(0)
 		}
 	}

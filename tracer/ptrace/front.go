@@ -30,16 +30,18 @@ type Front interface {
 	// Pass lets the next notification of tid be run by the kernel, if it is for
 	// call c; the zero Call takes that back.
 	Pass(tid int, c trap.Call)
-	// Interrupted says how call c of tid ends that was interrupted by signal
-	// sig, or by the loop (0) for a verdict that is its to run.
-	Interrupted(tid int, c trap.Call, sig unix.Signal) Ending
+	// Release lets a task that was handed over come to the stop that the loop has
+	// asked for.
+	Release(tid int)
+	// Interrupted says how call c of tid ends, which is about to be restarted or to
+	// fail with EINTR.
+	Interrupted(tid int, c trap.Call) Ending
 }
 
 // Ending is what is to become of a call that was interrupted while the front
 // had it.
 type Ending struct {
 	Kind    EndingKind
-	Value   int64        // for Returned
 	Call    trap.Call    // for Run
 	Verdict trap.Verdict // for Run
 }
@@ -51,13 +53,8 @@ const (
 	// Kernel: the kernel decides, as for a call that blocks: it fails with EINTR
 	// or is restarted.
 	Kernel EndingKind = iota
-	// Timed: the same for a call under a time limit, which a handler always ends.
-	Timed
-	// Again: nothing has been done, and the call would not have blocked: it is
-	// restarted whatever handler runs.
+	// Again: nothing has been done: it is restarted whatever handler runs.
 	Again
-	// Returned: it was done before the signal came: it returns Value.
-	Returned
 	// Run: the loop runs Verdict for Call.
 	Run
 )
@@ -90,18 +87,20 @@ func (h *handOvers) take() []int {
 }
 
 // interruptDue brings the tasks that were handed over to a stop: each sleeps in
-// its notification, and ends that in PTRACE_EVENT_STOP.
+// its notification until it is released, and stops (PTRACE_EVENT_STOP) before it
+// returns from its call.
 func (e *Engine) interruptDue() {
 	for _, tid := range e.handed.take() {
 		if e.tasks[tid] != nil {
 			e.check("PTRACE_INTERRUPT", tid, request(unix.PTRACE_INTERRUPT, tid, 0, 0))
+			e.front.Release(tid)
 		}
 	}
 }
 
-// settle ends a call that was interrupted while the front had it, in the stop
-// before a handler runs or the call is restarted. True if an operation has begun.
-func (e *Engine) settle(t *task, sig unix.Signal) bool {
+// settle ends a call that was interrupted in its notification, in the stop before
+// a handler runs or the call is restarted. True if an operation has begun.
+func (e *Engine) settle(t *task) bool {
 	if e.front == nil || t.phase != running {
 		return false
 	}
@@ -114,15 +113,11 @@ func (e *Engine) settle(t *task, sig unix.Signal) bool {
 	if r.ret() != -eRestartSys || !seccomp.Notified(nr, &args, e.sysctls) {
 		return false
 	}
-	switch end := e.front.Interrupted(t.tid, trap.Call{NR: nr, Args: args}, sig); end.Kind {
+	switch end := e.front.Interrupted(t.tid, trap.Call{NR: nr, Args: args}); end.Kind {
 	case Kernel:
 		return false
-	case Timed:
-		r.setInterrupted(nr, eRestartNoHand)
 	case Again:
 		r.setInterrupted(nr, eRestartNoIntr)
-	case Returned:
-		r.setReturned(end.Value)
 	case Run:
 		t.saved, t.work, t.call, t.at = r, r, end.Call, atExit
 		t.begin(end.Verdict)

@@ -153,7 +153,7 @@ func (e *Engine) confine(s *stub) error {
 		return err
 	}
 	if e.front != nil {
-		fd, err := s.inject(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, program)
+		fd, err := s.inject(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, listenerFlags, program)
 		if err == nil && fd < 0 {
 			err = &NoListener{unix.Errno(-fd)}
 		}
@@ -170,6 +170,10 @@ func (e *Engine) confine(s *stub) error {
 	}
 	return err
 }
+
+// listenerFlags: a call that the front has is ended by nothing but its answer, or
+// a fatal signal.
+const listenerFlags = unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 
 // storeFilter puts f into the stub's memory as a struct sock_fprog (length 0:2,
 // program 8:16), and returns its address.

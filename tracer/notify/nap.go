@@ -9,28 +9,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sleep is a flight that waits for a descriptor.
-type sleep struct {
-	t        *task
-	w        *trap.Wait
-	key      uint64
-	file     int       // a copy of the task's descriptor
-	deadline time.Time // zero: none
-	timer    *time.Timer
+// longestNap is how long a call waits outside the task, where signals do not reach
+// it: no longer than a busy processor keeps a task from its signals, too, and long
+// enough for an answer from the same host or network.
+const longestNap = time.Millisecond
+
+// nap is a flight that waits for a descriptor, for a moment.
+type nap struct {
+	t     *task
+	w     *trap.Wait
+	key   uint64
+	file  int // a copy of the task's descriptor
+	timer *time.Timer
 }
 
-// sleeper polls for all sleeps. Its maps are guarded by Engine.mu.
+// sleeper polls for all naps. Its map is guarded by Engine.mu.
 type sleeper struct {
 	e      *Engine
 	epoll  int
 	stopFD int // eventfd(2)
 	done   chan struct{}
-	sleeps map[uint64]*sleep
+	naps   map[uint64]*nap
 	last   uint64
 }
 
 func (s *sleeper) start(e *Engine) error {
-	s.e, s.sleeps, s.done = e, map[uint64]*sleep{}, make(chan struct{})
+	s.e, s.naps, s.done = e, map[uint64]*nap{}, make(chan struct{})
 	var err error
 	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return fmt.Errorf("epoll: %w", err)
@@ -52,14 +56,14 @@ func (s *sleeper) stop() {
 	unix.Close(s.epoll)
 }
 
-// run ends sleeps whose descriptors are ready.
+// run ends naps whose descriptors are ready.
 func (s *sleeper) run() {
 	defer close(s.done)
 	events := make([]unix.EpollEvent, 64) // in one go; the rest comes with the next
 	for {
 		n, err := unix.EpollWait(s.epoll, events, -1)
 		if err != nil && err != unix.EINTR {
-			s.e.log.Error("calls that wait can't be woken", "err", err)
+			s.e.log.Error("naps end by their time limit only", "err", err)
 			return
 		}
 		for i := range max(n, 0) {
@@ -72,83 +76,83 @@ func (s *sleeper) run() {
 	}
 }
 
-// sleep puts the call to sleep until w's descriptor is ready.
-func (t *task) sleep(w *trap.Wait) (trap.Verdict, bool) {
+// nap waits for w's descriptor: for a moment here, and the rest in the task.
+func (t *task) nap(w *trap.Wait) (trap.Verdict, bool) {
 	file, errno := t.Borrow(w.FD)
 	if errno != 0 {
 		return trap.Fail(errno), true
 	}
 	t.letGo() // before another goroutine has the task
 	e := t.e
-	z := &sleep{t: t, w: w, file: file}
 	e.mu.Lock()
-	if e.threads[t.th.tid] != t.th || t.th.flight != t.f {
-		t.f.state = over // the task is gone
-		e.mu.Unlock()
+	defer e.mu.Unlock()
+	if !t.livesLocked() {
 		unix.Close(file)
 		return trap.Verdict{}, false
 	}
-	if w.Timeout >= 0 {
-		z.deadline = time.Now().Add(w.Timeout)
-		if l := t.th.limited; l != nil && l.same(t.f) && t.th.deadline.Before(z.deadline) {
-			z.deadline = t.th.deadline
-		}
-	}
-	t.th.limited = nil
-	err := e.sleeper.addLocked(z)
-	if err == nil {
-		t.f.state, t.f.sleep = sleeping, z
-	}
-	e.mu.Unlock()
-	if err != nil {
+	z := &nap{t: t, w: w, file: file}
+	if err := e.sleeper.addLocked(z); err != nil {
 		unix.Close(file)
 		return trap.Fail(unix.ENOMEM), true
 	}
-	e.stats.sleeps.Add(1)
-	e.settled.Broadcast()
+	t.f.state, t.f.nap = napping, z
+	e.stats.naps.Add(1)
 	return trap.Verdict{}, false
 }
 
-func (s *sleeper) addLocked(z *sleep) error {
+func (s *sleeper) addLocked(z *nap) error {
 	s.last++
 	z.key = s.last
 	event := unix.EpollEvent{Events: uint32(uint16(z.w.Events)) | unix.EPOLLONESHOT, Fd: int32(uint32(z.key)), Pad: int32(z.key >> 32)}
 	if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, z.file, &event); err != nil {
 		return err
 	}
-	s.sleeps[z.key] = z
-	if !z.deadline.IsZero() {
-		z.timer = time.AfterFunc(time.Until(z.deadline), func() { s.wake(z.key, false) })
+	s.naps[z.key] = z
+	limit := longestNap
+	if z.w.Timeout >= 0 {
+		limit = min(limit, z.w.Timeout)
 	}
+	z.timer = time.AfterFunc(limit, func() { s.wake(z.key, false) })
 	return nil
 }
 
-// cancelLocked forgets a sleep.
-func (s *sleeper) cancelLocked(z *sleep) {
-	delete(s.sleeps, z.key)
-	if z.timer != nil {
-		z.timer.Stop()
-	}
+// cancelLocked forgets a nap.
+func (s *sleeper) cancelLocked(z *nap) {
+	delete(s.naps, z.key)
+	z.timer.Stop()
 	// The file is the task's, too: closing this copy alone would leave it polled.
 	unix.EpollCtl(s.epoll, unix.EPOLL_CTL_DEL, z.file, nil)
 	unix.Close(z.file)
 }
 
-// wake goes on with a call whose descriptor is ready, or whose time has passed.
+// wake goes on with a call whose descriptor is ready, or whose nap was long enough.
 func (s *sleeper) wake(key uint64, ready bool) {
 	e := s.e
 	e.mu.Lock()
-	z := s.sleeps[key]
+	z := s.naps[key]
 	if z == nil {
 		e.mu.Unlock()
 		return
 	}
 	s.cancelLocked(z)
-	z.t.f.state, z.t.f.sleep = handling, nil
+	z.t.f.state, z.t.f.nap = handling, nil
 	e.wg.Add(1) // the rest of the call
 	e.mu.Unlock()
 	go func() {
 		defer e.wg.Done()
-		z.t.apply(z.w.Again(z.t, ready))
+		z.t.apply(z.next(ready))
 	}()
+}
+
+// next is the verdict after the nap.
+func (z *nap) next(ready bool) trap.Verdict {
+	if ready || z.w.Timeout >= 0 && z.w.Timeout <= longestNap {
+		return z.w.Again(z.t, ready)
+	}
+	z.t.rested = true
+	left := *z.w
+	if left.Timeout >= 0 {
+		left.Timeout -= longestNap
+	}
+	return left.Verdict()
 }
