@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"netbox/tracer/kick"
 	"netbox/trap"
@@ -13,10 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// workers is how many notifications are handled at a time. Handlers do not block,
-// but some wait a moment for what comes at once on Linux; with several workers
-// nobody waits for that.
-const workers = 4
+// workers is how many notifications can be handled at a time. Handlers do not
+// block, but some wait a moment for what comes at once on Linux: eight such waits are
+// more than the emulation allows itself.
+const workers = 8
+
+// relief is how long a call may take before another worker receives the next. One
+// worker at a time receives, since the kernel would wake several in turns, and each
+// finds its thread cold: with four, a call was seen to take three times as long.
+const relief = time.Millisecond
 
 // Engine answers the notifications of one tree of processes.
 type Engine struct {
@@ -29,7 +35,8 @@ type Engine struct {
 	stats    Stats
 	buffers  sync.Pool // of *buffers
 
-	closing atomic.Bool
+	closing chan struct{}
+	turn    chan struct{} // who has taken the token receives
 	ends    []*worker
 	wg      sync.WaitGroup // workers, and what goes on after a nap
 
@@ -39,7 +46,7 @@ type Engine struct {
 
 // New makes an engine that does nothing before Start.
 func New(handler trap.Handler, log *slog.Logger) *Engine {
-	e := &Engine{handler: handler, log: log, listener: -1, threads: map[int]*thread{}}
+	e := &Engine{handler: handler, log: log, listener: -1, threads: map[int]*thread{}, closing: make(chan struct{}), turn: make(chan struct{}, 1)}
 	e.gates.held = map[any]*gate{}
 	e.buffers.New = func() any { return new(buffers) }
 	return e
@@ -60,6 +67,7 @@ func (e *Engine) Start(l int, handOver func(tid int)) error {
 		return err
 	}
 	e.listener.wakeHere()
+	e.turn <- struct{}{}
 	for range workers {
 		w := &worker{e: e}
 		e.ends = append(e.ends, w)
@@ -74,7 +82,7 @@ func (e *Engine) Stop() {
 	if e.listener < 0 {
 		return
 	}
-	e.closing.Store(true)
+	close(e.closing)
 	for _, w := range e.ends {
 		if tid := int(w.tid.Load()); tid != 0 {
 			kick.Until(tid, w.done.Load)
@@ -102,19 +110,46 @@ func (w *worker) run() {
 		w.e.log.Error("a worker can't be stopped", "err", err)
 		return
 	}
+	next := time.AfterFunc(relief, func() { w.e.turn <- struct{}{} })
+	defer next.Stop()
+	next.Stop()
+	for {
+		select {
+		case <-w.e.closing:
+			return
+		case <-w.e.turn:
+		}
+		if !w.serve(next) {
+			return
+		}
+	}
+}
+
+// serve receives until next has given the turn to another worker; false if there is
+// nothing more to receive.
+func (w *worker) serve(next *time.Timer) bool {
 	var n notification
-	for !w.e.closing.Load() {
+	for {
 		switch errno := w.e.listener.receive(&n); errno {
 		case 0:
+			next.Reset(relief)
 			w.e.notified(&n)
+			if !next.Stop() {
+				return true
+			}
 		case unix.EINTR:
+			select {
+			case <-w.e.closing:
+				return false
+			default:
+			}
 		case unix.ENOENT:
 			if w.e.listener.over() {
-				return
+				return false
 			}
 		default:
 			w.e.log.Error("no notifications", "errno", errno)
-			return
+			return false
 		}
 	}
 }
