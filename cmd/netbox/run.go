@@ -42,7 +42,7 @@ func runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "uplink", Value: "nat", Usage: "where packets leave: nat (the host's network), sim (a simulated internet), none"},
 		&cli.StringFlag{Name: "sim", Usage: "simulate the internet described in YAML `FILE` (implies --uplink sim)"},
-		&cli.StringFlag{Name: "engine", Value: "auto", Usage: "how system calls are trapped: notify, ptrace, or auto for the first that can be had"},
+		&cli.StringFlag{Name: "engine", Value: "auto", EnvVars: []string{"NETBOX_ENGINE"}, Usage: "how system calls are trapped: notify, ptrace, or auto for the first that can be had"},
 		&cli.StringSliceFlag{Name: "dns", Usage: "ask the resolver `IP[:PORT]` instead of the host's (repeatable)"},
 		&cli.StringSliceFlag{Name: "host", Usage: "answer `NAME=IP` in DNS (repeatable)"},
 		&cli.StringSliceFlag{Name: "publish", Aliases: []string{"p"}, Usage: "publish `[ADDR:]HOSTPORT:PORT[/udp]` of the sandbox on the host (repeatable)"},

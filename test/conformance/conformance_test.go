@@ -25,7 +25,7 @@ var (
 )
 
 // engines are those that netbox has.
-var engines = []string{"ptrace"}
+var engines = []string{"ptrace", "notify"}
 
 // leastShare is what issue 3 asks for.
 const leastShare = 0.99

@@ -12,7 +12,10 @@ import (
 // receive is recvmsg(2) on a copy of the task's descriptor, without waiting; if
 // there is nothing, and the call may block, it naps first.
 func (t *task) receive(r *trap.Receive) (trap.Verdict, bool) {
-	if r.Flags&unix.MSG_DONTWAIT == 0 && (t.rested || r.Flags&unix.MSG_WAITALL != 0) {
+	// Of a stream the bytes stay that can't be stored, and MSG_WAITALL counts: the task
+	// itself takes them.
+	stream := r.Gate == nil && !r.Rights
+	if stream || t.rested && r.Flags&unix.MSG_DONTWAIT == 0 {
 		t.handOver(r.Verdict())
 		return trap.Verdict{}, false
 	}
@@ -114,10 +117,6 @@ type message struct {
 // span is a part of the task's memory.
 type span struct{ addr, length uint64 }
 
-// maxStream bounds what one call takes off a stream, in bytes; a program calls
-// again for the rest.
-const maxStream = 256 << 10
-
 // maxIovec is UIO_MAXIOV, <linux/uio.h>.
 const maxIovec = 1024
 
@@ -140,16 +139,12 @@ func (t *task) target(r *trap.Receive) (*message, unix.Errno) {
 	}
 	room := uint64(0)
 	for _, v := range m.vec {
-		room += min(v.length, maxStream)
+		room += min(v.length, payloadRoom)
 	}
 	if len(m.vec) == 0 {
 		room = 8 // of no interest; the kernel wants room for a byte to take it off
 	}
-	if room = min(room, maxStream); room <= payloadRoom {
-		m.payload = t.scratch().payload[:room]
-	} else {
-		m.payload = make([]byte, room)
-	}
+	m.payload = t.scratch().payload[:min(room, payloadRoom)]
 	return m, 0
 }
 

@@ -31,8 +31,9 @@ type buffers struct {
 	payload      [payloadRoom]byte
 }
 
-// payloadRoom holds any datagram, in bytes: 64 KiB is the most that IP has.
-const payloadRoom = 64 << 10
+// payloadRoom holds any message, in bytes: 64 KiB is the most that IP has, and a
+// packet socket's has a link-layer header, and one for virtio, besides.
+const payloadRoom = 64<<10 + 64
 
 // scratch are the task's buffers, until letGo.
 func (t *task) scratch() *buffers {
