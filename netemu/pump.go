@@ -62,6 +62,10 @@ const closeLook = 50 * time.Millisecond
 
 // write hands data to netstack, waiting for room.
 func (s *stream) write(data []byte) {
+	if short := s.shortcut(); short != nil {
+		s.writeShort(short, data)
+		return
+	}
 	ep := s.endpoint()
 	for len(data) > 0 {
 		n, errno := ep.WriteStream(data)
@@ -133,6 +137,9 @@ func (s *stream) inbound() {
 	defer s.e.wg.Done()
 	if !s.established() {
 		return
+	}
+	if short := s.shortcut(); short != nil {
+		s.readShort(short)
 	}
 	ep := s.endpoint()
 	w := streamWriter{sur: s.sur}

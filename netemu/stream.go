@@ -10,6 +10,7 @@ import (
 	"netbox/abi"
 	"netbox/netemu/stack"
 	"netbox/netemu/surrogate"
+	"netbox/netemu/uplink/relay"
 	"netbox/trap"
 )
 
@@ -62,6 +63,8 @@ type stream struct {
 	readOver, writeOver bool
 	hungUp              bool
 	sendTimeout         time.Duration // SO_SNDTIMEO, negative: none
+	// short carries the connection's bytes, nil: netstack does.
+	short *relay.Shortcut
 	// file is T of an accepted connection that no task has taken yet, -1 else.
 	file     int
 	listener *listener
