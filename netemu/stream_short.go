@@ -68,35 +68,11 @@ func (s *stream) shortcut() *relay.Shortcut {
 
 // readShort carries the far host's bytes to the task until one of them has ended.
 func (s *stream) readShort(short *relay.Shortcut) {
-	for {
-		p, err := short.Read()
-		s.e.stack.CountPast(stack.Ethernet, len(p), 0)
-		rest := s.deliver(p)
-		if len(rest) == 0 && err == nil {
-			short.Free()
-			continue
-		}
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, relay.ErrStopped) {
-			s.broken(err)
-		}
-		short.Release(rest, err)
-		return
+	rest, err := short.Carry(s.sur, func(n int) { s.e.stack.CountPast(stack.Ethernet, n, 0) })
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, relay.ErrStopped) {
+		s.broken(err)
 	}
-}
-
-// deliver hands p to the task, and returns what it will not take any more.
-func (s *stream) deliver(p []byte) (rest []byte) {
-	for len(p) > 0 {
-		n, err := s.sur.Write(p)
-		p = p[n:]
-		if err == unix.EAGAIN || err == nil && len(p) > 0 {
-			err = s.sur.WaitWritable()
-		}
-		if err != nil {
-			return p
-		}
-	}
-	return nil
+	short.Release(rest, err)
 }
 
 // writeShort hands the task's bytes to the host, waiting for room.

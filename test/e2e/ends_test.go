@@ -276,3 +276,65 @@ func (v *conversation) flood(c *net.TCPConn) {
 		}
 	}
 }
+
+// unansweredProgram connects to $1:$2, waits for a line, and tells how two
+// connections end of which one has bytes to send and the other looks for its peer.
+const unansweredProgram = `
+import errno, select, socket, sys
+T = socket.IPPROTO_TCP
+sender, looker = (socket.create_connection((sys.argv[1], int(sys.argv[2]))) for i in range(2))
+sender.setsockopt(T, socket.TCP_USER_TIMEOUT, 1000)
+looker.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+for option, value in (socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 2):
+	looker.setsockopt(T, option, value)
+for s in sender, looker:
+	s.sendall(b"echo-now -\nx")
+	s.recv(1)
+print("ready", flush=True)
+sys.stdin.readline()
+sender.send(b"x")
+for s in sender, looker:
+	select.select([s], [], [])
+	print(errno.errorcode[s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)])
+`
+
+// TestUnanswered: TCP_USER_TIMEOUT and keepalive find out that the far host does
+// not answer any more.
+func TestUnanswered(t *testing.T) {
+	bed.Need(t, "python3")
+	w := world.New(t)
+	b := bed.Build(t)
+	at := serveEnds(t, w, world.Far4)
+	for _, s := range sites() {
+		t.Run(s.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			cmd := s.command(ctx, w, b, scratch(t), nil, "python3", "-S", "-c", unansweredProgram, at.Addr().String(), fmt.Sprint(at.Port()))
+			in, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := cmd.StdoutPipe()
+			if err == nil {
+				err = cmd.Start()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Drop(world.Near4, true); err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(in, "go\n")
+			said, _ := io.ReadAll(out)
+			if err := w.Drop(world.Near4, false); err != nil {
+				t.Error(err)
+			}
+			if err := cmd.Wait(); err != nil || string(said) != "ETIMEDOUT\nETIMEDOUT\n" {
+				t.Errorf("%v: %s", err, said)
+			}
+		})
+	}
+}

@@ -93,7 +93,7 @@ func (t *Shortcuts) Take(ends Ends) *Shortcut {
 // Counts is how many flows were taken, and how many offered in vain.
 func (t *Shortcuts) Counts() (taken, withdrawn uint64) { return t.taken.Load(), t.withdrawn.Load() }
 
-// Shortcut is a flow that was offered. Who took it reads from the host with one
+// Shortcut is a flow that was offered. Who took it carries from the host with one
 // goroutine and writes with another one.
 type Shortcut struct {
 	table *Shortcuts
@@ -149,7 +149,7 @@ func (s *Shortcut) wait() (rest []byte, err error) {
 	return s.rest, s.err
 }
 
-// Stop ends a Read under way, and those to come, with [ErrStopped], and wakes
+// Stop ends a Carry under way, and those to come, with [ErrStopped], and wakes
 // WaitWritable.
 func (s *Shortcut) Stop() {
 	s.stopped.Store(true)
@@ -157,12 +157,12 @@ func (s *Shortcut) Stop() {
 	_ = s.host.SetDeadline(time.Now())
 }
 
-// ErrStopped ends [Shortcut.Read] after Stop.
+// ErrStopped ends [Shortcut.Carry] after Stop.
 var ErrStopped = errors.New("shortcut stopped")
 
-// Read returns what came from the host, valid until Free, which must be called
-// before the next Read. The stream's end is io.EOF.
-func (s *Shortcut) Read() ([]byte, error) {
+// read returns what came from the host, in reader's buffer. The stream's end is
+// io.EOF.
+func (s *Shortcut) read() ([]byte, error) {
 	for {
 		if s.stopped.Load() {
 			return nil, ErrStopped
@@ -176,11 +176,19 @@ func (s *Shortcut) Read() ([]byte, error) {
 			// Stop, or the relay, to wake its own reader.
 			_ = s.host.SetReadDeadline(time.Time{})
 			continue
-		case errors.Is(err, io.EOF) && s.broken():
-			err = unix.ECONNRESET
+		case errors.Is(err, io.EOF):
+			err = s.endOfRead()
 		}
-		return p, err
+		return nil, err
 	}
+}
+
+// endOfRead is io.EOF, or the reset that reads like one.
+func (s *Shortcut) endOfRead() error {
+	if s.broken() {
+		return unix.ECONNRESET
+	}
+	return io.EOF
 }
 
 // broken says whether what reads as an end is a reset: the kernel tells it once,
@@ -197,9 +205,6 @@ func (s *Shortcut) broken() (broken bool) {
 	})
 	return broken && cerr == nil
 }
-
-// Free gives back what Read returned.
-func (s *Shortcut) Free() { s.reader.release() }
 
 // Write hands p to the host without waiting. EAGAIN: there is no room.
 func (s *Shortcut) Write(p []byte) (n int, err error) {
@@ -245,9 +250,9 @@ func (s *Shortcut) Queued() (in, out int) {
 	return in, out
 }
 
-// Release gives the inward direction back to the relay: rest is what Read
-// returned and nobody took, err how Read ended, nil or ErrStopped if the host's
-// bytes are to go on by packets. Writing may go on. No Read may follow.
+// Release gives the inward direction back to the relay, with what Carry returned:
+// without an end that it knows of, the host's bytes go on by packets. Writing may
+// go on.
 func (s *Shortcut) Release(rest []byte, err error) {
 	if errors.Is(err, ErrStopped) {
 		err = nil

@@ -36,10 +36,10 @@ func TestShortcut(t *testing.T) {
 		t.Fatal("an offer can be taken once")
 	}
 	io.WriteString(peer, "from the host")
-	if p, err := s.Read(); string(p) != "from the host" || err != nil {
+	if p, err := s.read(); string(p) != "from the host" || err != nil {
 		t.Fatalf("read %q, %v", p, err)
 	}
-	s.Free()
+	s.reader.release()
 	if n, err := s.Write([]byte("to the host")); n != 11 || err != nil {
 		t.Fatalf("wrote %d, %v", n, err)
 	}
@@ -48,7 +48,7 @@ func TestShortcut(t *testing.T) {
 		t.Fatalf("the peer got %q, %v", got, err)
 	}
 	io.WriteString(peer, "rest")
-	p, err := s.Read()
+	p, err := s.read()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestShortcutEnds(t *testing.T) {
 			program, peer, _ := shortRun(t, &table)
 			s := table.Take(someEnds)
 			c.end(peer)
-			_, err := s.Read()
+			_, err := s.read()
 			if !errors.Is(err, c.want) {
 				t.Errorf("read: %v, want %v", err, c.want)
 			}
@@ -101,7 +101,7 @@ func TestShortcutLostReset(t *testing.T) {
 	for err := error(nil); err == nil && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		_, err = s.Write([]byte("x"))
 	}
-	_, err := s.Read()
+	_, err := s.read()
 	if !errors.Is(err, unix.ECONNRESET) {
 		t.Errorf("read: %v", err)
 	}
@@ -114,7 +114,7 @@ func TestShortcutStop(t *testing.T) {
 	program, peer, done := shortRun(t, &table)
 	s := table.Take(someEnds)
 	time.AfterFunc(10*time.Millisecond, s.Stop)
-	if _, err := s.Read(); !errors.Is(err, ErrStopped) {
+	if _, err := s.read(); !errors.Is(err, ErrStopped) {
 		t.Fatal(err)
 	}
 	s.Release(nil, ErrStopped)
