@@ -66,9 +66,11 @@ func (s *stream) write(data []byte) {
 		s.writeShort(short, data)
 		return
 	}
+	data = s.writeInside(data)
 	ep := s.endpoint()
 	for len(data) > 0 {
 		n, errno := ep.WriteStream(data)
+		s.sent += int64(n)
 		data = data[n:]
 		switch errno {
 		case 0:
@@ -146,6 +148,7 @@ func (s *stream) inbound() {
 	for {
 		_, errno := ep.ReadStream(&w)
 		n, stop := w.take()
+		s.delivered.Add(int64(n))
 		switch {
 		case stop == unix.EAGAIN:
 			if s.sur.WaitWritable() != nil {

@@ -3,6 +3,7 @@ package netemu
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +41,12 @@ type stream struct {
 	readable, writable chan struct{} // a token when netstack says so
 	done               chan struct{} // closed when the socket is over
 	unsubscribe        func()
+
+	// sent and delivered are the bytes that went by netstack, from here and to the
+	// task. sent and other, the other end within the sandbox, are outbound's.
+	sent      int64
+	delivered atomic.Int64
+	other     *stream
 
 	mu    sync.Mutex
 	ep    *stack.Endpoint

@@ -30,7 +30,6 @@ func (s *stream) promptLocked(t trap.Task, fd int32, file int) (trap.Verdict, bo
 	case s.joinLocked(file, false) == 0:
 		s.state, s.reported = connecting, false
 		if s.decideLocked(ready) {
-			s.sur.Open()
 			s.e.wg.Add(1) // inbound
 			go s.inbound()
 		}

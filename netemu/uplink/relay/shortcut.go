@@ -31,7 +31,7 @@ type Ends struct{ Local, Remote netip.AddrPort }
 type Shortcuts struct {
 	mu        sync.Mutex // a leaf
 	offers    map[Ends]*Shortcut
-	observers int
+	observers atomic.Int32 // written with mu locked
 
 	taken, withdrawn atomic.Uint64
 }
@@ -44,11 +44,14 @@ func (t *Shortcuts) Observe(on bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if on {
-		t.observers++
+		t.observers.Add(1)
 	} else {
-		t.observers--
+		t.observers.Add(-1)
 	}
 }
+
+// Open says whether bytes may go past the stacks: nobody observes packets.
+func (t *Shortcuts) Open() bool { return t != nil && t.observers.Load() == 0 }
 
 // Offer offers a flow to the socket at ends.Local; nil if there is to be none.
 func (t *Shortcuts) Offer(ends Ends, host *net.TCPConn) *Shortcut {
@@ -61,7 +64,7 @@ func (t *Shortcuts) Offer(ends Ends, host *net.TCPConn) *Shortcut {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.observers > 0 {
+	if !t.Open() {
 		return nil
 	}
 	s := &Shortcut{table: t, ends: ends, host: host, raw: raw, reader: newHostReader(raw), over: make(chan struct{})}
@@ -81,7 +84,7 @@ func (t *Shortcuts) Take(ends Ends) *Shortcut {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.offers[ends]
-	if s == nil || t.observers > 0 {
+	if s == nil || !t.Open() {
 		return nil
 	}
 	delete(t.offers, ends)
