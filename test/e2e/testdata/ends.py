@@ -1,6 +1,6 @@
 # ends.py [watch] ADDRESS PORT: ends of TCP connections to the ends program there, and
 # what lies between: prints what the calls answered. With "watch" a packet socket is
-# open during every second case.
+# open during every second case, and opened and closed all the time during the others.
 import errno, os, select, socket, struct, subprocess, sys, threading, time
 
 HOST, PORT = sys.argv[-2], int(sys.argv[-1])
@@ -65,7 +65,7 @@ def until(f, seconds=10):
 def revents(c, mask):
     p = select.poll()
     p.register(c, mask)
-    return p.poll(10000)[0][1] if p.poll(10000) else 0
+    return next((found for _, found in p.poll(10000)), 0)
 
 
 def linger(c, seconds):
@@ -103,7 +103,7 @@ def peer_half_closes():
 def peer_resets():
     c = connect("reset")
     c.sendall(b"!")
-    time.sleep(0.3)
+    revents(c, 0)
     answers = tried(c.recv, 10), tried(c.recv, 10), tried(c.send, b"x")
     return answers, c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), tried(c.getpeername)
 
@@ -147,7 +147,7 @@ def linger_zero():
     name = fresh()
     c = connect("sink", name)
     c.sendall(b"x" * 1000)
-    time.sleep(0.2)
+    time.sleep(0.5)
     linger(c, 0)
     c.close()
     return report(name)
@@ -358,13 +358,26 @@ def refused():
 cases = [orderly, half_close, peer_half_closes, peer_resets, peer_resets_poll, peer_resets_behind_data, peer_resets_writer,
          peer_closes_then_resets, linger_zero, linger_zero_stalled, unread, killed, peer_stalls, stalls, small_buffers,
          shut_both, shut_read_then_write, names_and_tables, ping_pong, both_ways, edges, shared, many, counted, refused]
+
+
+def watch(over, seconds):
+    """Looks at packets, with a pause of 2 ms after so many seconds, until it is over."""
+    while not over.is_set():
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)):
+            over.wait(seconds)
+        over.wait(0.002)
+
+
 if INSIDE:
     # The server looks for the reset by poll(2), without reading: docs/limits.md.
     cases.remove(linger_zero_stalled)
 for i, case in enumerate(cases):
-    watcher = None
-    if WATCH and i % 2:
-        watcher = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    over = threading.Event()
+    watcher = threading.Thread(target=watch, args=(over, 60 if i % 2 else 0.002))
+    if WATCH:
+        watcher.start()
+        time.sleep(0.05)
     print(case.__name__, case(), flush=True)
-    if watcher:
-        watcher.close()
+    if WATCH:
+        over.set()
+        watcher.join()
