@@ -73,7 +73,7 @@ func (e *Emulator) socketInet(t trap.Task, id identity, flags int) trap.Verdict 
 		return e.newDatagram(id, flags, newPing(id, ep), errno)
 	}
 	ep, errno := e.stack.NewRaw(family, uint8(id.protocol))
-	return e.newDatagram(id, flags, newRaw(id, ep), errno)
+	return e.newDatagram(id, flags, e.newRaw(id, ep), errno)
 }
 
 // checkInet looks type and protocol up as inet_create does, and fills in the

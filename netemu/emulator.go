@@ -27,10 +27,12 @@ import (
 
 	"netbox/netemu/netlink"
 	"netbox/netemu/stack"
+	"netbox/netemu/uplink/relay"
 	"netbox/trap"
 )
 
-// Config is what an Emulator works on. All fields are required but AllowUnix.
+// Config is what an Emulator works on. All fields are required but AllowUnix and
+// Shortcuts.
 type Config struct {
 	Stack   *stack.Stack
 	Netlink *netlink.Server
@@ -40,6 +42,8 @@ type Config struct {
 	// YieldPort is asked to give up a service of netbox's own on a port that a
 	// program wants to bind; it says whether it did. Nil: there is none.
 	YieldPort func(port uint16) bool
+	// Shortcuts are the fast path of TCP; nil: all bytes go by packets.
+	Shortcuts *relay.Shortcuts
 	// Borrow says that trap.Task's Borrow works here: TCP sockets then begin
 	// with an idle surrogate.
 	Borrow bool
@@ -60,6 +64,7 @@ type Emulator struct {
 	misled  atomic.Bool // see symlink and chroot
 	packets packetSockets
 	prompt  prompt
+	short   *relay.Shortcuts
 
 	sweepNow chan struct{}
 	stop     chan struct{}
@@ -72,12 +77,12 @@ var _ trap.Handler = (*Emulator)(nil)
 func New(c Config) *Emulator {
 	e := &Emulator{
 		stack: c.Stack, netlink: c.Netlink, log: c.Log,
-		names: newUnixNames(c.AllowUnix), yield: c.YieldPort, borrow: c.Borrow,
+		names: newUnixNames(c.AllowUnix), yield: c.YieldPort, borrow: c.Borrow, short: c.Shortcuts,
 		sweepNow: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
 	e.reg.init()
-	e.packets.stack = c.Stack
+	e.packets.stack, e.packets.observe = c.Stack, c.Shortcuts.Observe
 	e.netlink.ServeSockets(inventory{e})
 	e.wg.Add(1) // sweeper
 	go e.sweeper()

@@ -118,7 +118,7 @@ func (s *stream) row() (netlink.Socket, bool) {
 	r.Options |= netlink.OptionConnection
 	s.rememberLocked()
 	r.Local = sockaddr(s.idn.family, s.local).Addr
-	r.SendQueue = uint32(s.sur.Unread())
+	s.queuesLocked(&r)
 	switch s.state {
 	case fresh:
 		r.State = netlink.StateBoundInactive
@@ -142,6 +142,16 @@ func (s *stream) row() (netlink.Socket, bool) {
 		r.Inode, r.UID = 0, 0 // accepted by no task yet, or closed by the last
 	}
 	return r, r.State != tcpClose && r.Local.Port() != 0
+}
+
+// queuesLocked adds what waits outside of netstack.
+func (s *stream) queuesLocked(r *netlink.Socket) {
+	r.SendQueue = uint32(s.sur.Unread())
+	if s.short != nil {
+		in, out := s.short.Queued()
+		r.ReceiveQueue += uint32(in)
+		r.SendQueue += uint32(out)
+	}
 }
 
 // queue is how many connections wait for accept(2), and the backlog.

@@ -18,7 +18,8 @@ import (
 // socket's mu and its surrogate's, and calls nothing of the stack's. changing is held over Tap and its cancel, which wait for
 // show to return; no other lock may be held then.
 type packetSockets struct {
-	stack *stack.Stack
+	stack   *stack.Stack
+	observe func(on bool) // told of the first socket and of the last one's end
 
 	changing sync.Mutex
 	cancel   func()
@@ -34,6 +35,7 @@ func (s *packetSockets) add(p *packet) {
 	s.list = append(s.list, p)
 	s.mu.Unlock()
 	if s.cancel == nil {
+		s.observe(true)
 		s.cancel = s.stack.Tap(func(f stack.Frame) { s.show(f, nil) })
 	}
 }
@@ -48,6 +50,7 @@ func (s *packetSockets) remove(p *packet) {
 	if none && s.cancel != nil {
 		s.cancel()
 		s.cancel = nil
+		s.observe(false)
 	}
 }
 

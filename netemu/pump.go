@@ -62,9 +62,15 @@ const closeLook = 50 * time.Millisecond
 
 // write hands data to netstack, waiting for room.
 func (s *stream) write(data []byte) {
+	if short := s.shortcut(); short != nil {
+		s.writeShort(short, data)
+		return
+	}
+	data = s.writeInside(data)
 	ep := s.endpoint()
 	for len(data) > 0 {
 		n, errno := ep.WriteStream(data)
+		s.sent += int64(n)
 		data = data[n:]
 		switch errno {
 		case 0:
@@ -134,11 +140,15 @@ func (s *stream) inbound() {
 	if !s.established() {
 		return
 	}
+	if short := s.shortcut(); short != nil {
+		s.readShort(short)
+	}
 	ep := s.endpoint()
 	w := streamWriter{sur: s.sur}
 	for {
 		_, errno := ep.ReadStream(&w)
 		n, stop := w.take()
+		s.delivered.Add(int64(n))
 		switch {
 		case stop == unix.EAGAIN:
 			if s.sur.WaitWritable() != nil {

@@ -14,16 +14,28 @@ import (
 type raw struct {
 	inet
 	protocol int
+	unwatch  func() // what close is to undo
 	// filter is ICMP_FILTER: bit n set drops ICMP type n, for n < 32.
 	filter atomic.Uint32
 	// filter6 is ICMP6_FILTER: bit n set drops ICMPv6 type n.
 	filter6 atomic.Pointer[[8]uint32]
 }
 
-func newRaw(id identity, ep *stack.Endpoint) transport {
-	r := &raw{inet: inet{id.family, ep}, protocol: id.protocol}
+// newRaw makes the transport on ep, if that is not nil. A socket that is shown the
+// packets of TCP observes them.
+func (e *Emulator) newRaw(id identity, ep *stack.Endpoint) transport {
+	r := &raw{inet: inet{id.family, ep}, protocol: id.protocol, unwatch: func() {}}
+	if id.protocol == unix.IPPROTO_TCP && ep != nil {
+		e.short.Observe(true)
+		r.unwatch = func() { e.short.Observe(false) }
+	}
 	r.filter6.Store(&[8]uint32{})
 	return r
+}
+
+func (r *raw) close() {
+	r.inet.close()
+	r.unwatch()
 }
 
 // bind ignores the port, which raw sockets do not have.

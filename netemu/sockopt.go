@@ -115,8 +115,11 @@ func setNative(s socket, k optionKey, row option, a argument) trap.Verdict {
 // apply sets a value that was copied in.
 func apply(s socket, k optionKey, row option, value []byte) unix.Errno {
 	errno := row.apply(s, value)
-	if _, ok := s.(*stream); ok && errno == 0 {
+	if st, ok := s.(*stream); ok && errno == 0 {
 		s.memo().record(k, value)
+		if short := st.shortcut(); short != nil {
+			passOption(short, k, value)
+		}
 	}
 	return errno
 }

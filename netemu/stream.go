@@ -3,6 +3,7 @@ package netemu
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -10,6 +11,7 @@ import (
 	"netbox/abi"
 	"netbox/netemu/stack"
 	"netbox/netemu/surrogate"
+	"netbox/netemu/uplink/relay"
 	"netbox/trap"
 )
 
@@ -40,6 +42,12 @@ type stream struct {
 	done               chan struct{} // closed when the socket is over
 	unsubscribe        func()
 
+	// sent and delivered are the bytes that went by netstack, from here and to the
+	// task. sent and other, the other end within the sandbox, are outbound's.
+	sent      int64
+	delivered atomic.Int64
+	other     *stream
+
 	mu    sync.Mutex
 	ep    *stack.Endpoint
 	state streamState
@@ -62,6 +70,8 @@ type stream struct {
 	readOver, writeOver bool
 	hungUp              bool
 	sendTimeout         time.Duration // SO_SNDTIMEO, negative: none
+	// short carries the connection's bytes, nil: netstack does.
+	short *relay.Shortcut
 	// file is T of an accepted connection that no task has taken yet, -1 else.
 	file     int
 	listener *listener

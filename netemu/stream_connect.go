@@ -175,9 +175,6 @@ func (s *stream) established() bool {
 		if ready != 0 {
 			ok := s.decideLocked(ready)
 			s.mu.Unlock()
-			if ok {
-				s.sur.Open()
-			}
 			return ok
 		}
 		s.mu.Unlock()
@@ -200,6 +197,7 @@ func (s *stream) established() bool {
 func (s *stream) decideLocked(events stack.Events) bool {
 	errno := s.ep.TakeError()
 	if errno == 0 && events&unix.POLLOUT != 0 {
+		s.sur.Open() // before the other end can find it
 		s.connectLocked()
 		return true
 	}

@@ -19,6 +19,7 @@ func (s *stream) connectLocked() {
 	s.state = connected
 	s.rememberLocked()
 	s.e.reg.connections.add(s.endsLocked(), s)
+	s.takeShortcutLocked()
 }
 
 // endLocked ends the socket: errno is what the task will learn (0: an orderly
@@ -44,6 +45,9 @@ func (s *stream) endLocked(errno unix.Errno, abort bool) {
 		s.e.linger.add(s.ep)
 	}
 	close(s.done)
+	if s.short != nil {
+		s.short.Stop()
+	}
 	if errno != 0 {
 		s.sur.Reset()
 	} else {

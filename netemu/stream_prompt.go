@@ -11,8 +11,11 @@ import (
 // before the call returns; false if the surrogate must show it later. file is what
 // borrowLocked gave.
 func (s *stream) promptLocked(t trap.Task, fd int32, file int) (trap.Verdict, bool) {
+	if !s.e.local(s.target.Addr()) {
+		return trap.Verdict{}, false
+	}
 	flags, errno := t.StatusFlags(fd)
-	if errno != 0 || !s.e.local(s.target.Addr()) {
+	if errno != 0 {
 		return trap.Verdict{}, false
 	}
 	blocking := flags&unix.O_NONBLOCK == 0
@@ -27,7 +30,6 @@ func (s *stream) promptLocked(t trap.Task, fd int32, file int) (trap.Verdict, bo
 	case s.joinLocked(file, false) == 0:
 		s.state, s.reported = connecting, false
 		if s.decideLocked(ready) {
-			s.sur.Open()
 			s.e.wg.Add(1) // inbound
 			go s.inbound()
 		}

@@ -18,6 +18,7 @@ import (
 	"netbox/netemu/uplink"
 	"netbox/netemu/uplink/nat"
 	"netbox/netemu/uplink/none"
+	"netbox/netemu/uplink/relay"
 	"netbox/netemu/uplink/sim"
 	"netbox/tracer"
 )
@@ -28,6 +29,7 @@ type box struct {
 	o         options
 	uplink    uplink.Uplink
 	echo      *lazyEcho
+	shortcuts *relay.Shortcuts // nil: no fast path
 	forwarder *dns.Forwarder
 	answers   mdns.Handler
 	resolver  *dns.Server // beyond the link
@@ -40,6 +42,9 @@ type box struct {
 // newBox builds the sandbox. On an error nothing is left.
 func newBox(o options) (*box, error) {
 	b := &box{o: o}
+	if !o.noFastPath {
+		b.shortcuts = &relay.Shortcuts{}
+	}
 	for _, step := range []func() error{b.makeUplink, b.connect, b.serveNames, b.publish, b.emulate} {
 		if err := step(); err != nil {
 			b.close()
@@ -65,7 +70,7 @@ func (b *box) makeUplink() error {
 	b.forwarder = f
 	b.answers = b.o.names.Over(f)
 	b.echo = &lazyEcho{log: b.o.log}
-	b.uplink = nat.New(nat.Config{HostLoopback: b.o.hostLoopback, Echo: b.echo, Log: b.o.log})
+	b.uplink = nat.New(nat.Config{HostLoopback: b.o.hostLoopback, Echo: b.echo, Shortcuts: b.shortcuts, Log: b.o.log})
 	return nil
 }
 
@@ -157,7 +162,7 @@ func (b *box) publish() error {
 func (b *box) emulate() error {
 	b.emulator = netemu.New(netemu.Config{
 		Stack: b.host, Netlink: netlink.NewServer(rtnl.New(b.host)), Log: b.o.log, AllowUnix: b.o.allowUnix,
-		YieldPort: b.yieldPort, Borrow: tracer.CanBorrow(),
+		YieldPort: b.yieldPort, Shortcuts: b.shortcuts, Borrow: tracer.CanBorrow(),
 	})
 	return nil
 }

@@ -26,6 +26,7 @@ type options struct {
 
 	engine       tracer.Engine
 	hostLoopback bool
+	noFastPath   bool
 	allowUnix    []string
 	passFDs      []int
 	report       *ledgerReport
@@ -35,7 +36,7 @@ type options struct {
 func parseOptions(c *cli.Context) (options, error) {
 	o := options{
 		args: c.Args().Slice(), uplink: c.String("uplink"), simFile: c.String("sim"),
-		hostLoopback: c.Bool("host-loopback"), allowUnix: c.StringSlice("allow-unix"), passFDs: c.IntSlice("pass-fd"),
+		hostLoopback: c.Bool("host-loopback"), noFastPath: c.Bool("no-fast-path"), allowUnix: c.StringSlice("allow-unix"), passFDs: c.IntSlice("pass-fd"),
 	}
 	if len(o.args) == 0 {
 		return o, errors.New("no command given")

@@ -47,6 +47,7 @@ func runFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "host", Usage: "answer `NAME=IP` in DNS (repeatable)"},
 		&cli.StringSliceFlag{Name: "publish", Aliases: []string{"p"}, Usage: "publish `[ADDR:]HOSTPORT:PORT[/udp]` of the sandbox on the host (repeatable)"},
 		&cli.BoolFlag{Name: "host-loopback", Usage: "let host.netbox (10.0.2.2, fd00:2::2) reach the host's loopback"},
+		&cli.BoolFlag{Name: "no-fast-path", Usage: "make packets of all TCP, also where nothing looks at them"},
 		&cli.StringSliceFlag{Name: "allow-unix", Usage: "let the program reach the host's AF_UNIX socket `PATH` (repeatable)"},
 		&cli.IntSliceFlag{Name: "pass-fd", Usage: "leave descriptor `N` open for the program (repeatable)"},
 		&cli.StringFlag{Name: "report", Usage: "`unsupported[=FILE]`: at the end, list what was asked for and netbox does not have, on standard error or in FILE"},

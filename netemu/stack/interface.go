@@ -122,13 +122,17 @@ func (s *Stack) describe(id int32, info stack.NICInfo, d *device) Interface {
 		},
 	}
 	copy(i.HardwareAddr[:], info.LinkAddress)
-	if id == Ethernet && s.link != nil {
-		i.Stats.TxDropped = s.link.Stats().TxDropped
+	if id == Ethernet {
+		s.pastEthernet.addTo(&i.Stats)
+		if s.link != nil {
+			i.Stats.TxDropped = s.link.Stats().TxDropped
+		}
 	}
 	if i.Loopback {
 		// Packets to own addresses skip netstack's loopback device, so it
 		// counts none of them; what lo received it had sent.
 		i.Stats.TxBytes, i.Stats.TxPackets = i.Stats.RxBytes, i.Stats.RxPackets
+		s.pastLoopback.addTo(&i.Stats)
 	}
 	return i
 }

@@ -53,6 +53,8 @@ type Stack struct {
 	requests sync.WaitGroup // goroutines of TCP requests
 	paths    pathMTUs
 
+	pastLoopback, pastEthernet past
+
 	mu     sync.Mutex
 	closed bool
 	socks  map[tcpip.Endpoint]*Endpoint // for ICMP errors

@@ -237,6 +237,23 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 	return max(n, 0), err
 }
 
+// Splice hands the task up to n bytes of a pipe, without waiting or copying them.
+// Errors are Write's.
+func (s *Stream) Splice(pipe, n int) (moved int, err error) {
+	err = unix.EBADF
+	s.control(func(fd int) {
+		var k int64
+		for {
+			k, err = unix.Splice(pipe, nil, fd, nil, n, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+			if err != unix.EINTR {
+				break
+			}
+		}
+		moved = int(max(k, 0))
+	})
+	return moved, err
+}
+
 // Unread is the number of bytes that T has sent and Next has not returned.
 func (s *Stream) Unread() (n int) {
 	s.control(func(fd int) {

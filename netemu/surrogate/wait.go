@@ -28,8 +28,23 @@ func (s *Stream) lookAgain() {
 
 // WaitWritable waits until T's queue has room or T is closed.
 func (s *Stream) WaitWritable() error {
-	return s.rc.Write(func(fd uintptr) bool { return pollNow(int(fd), unix.POLLOUT) != 0 })
+	for {
+		err := s.rc.Write(writable)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		_ = s.f.SetWriteDeadline(time.Time{}) // fails only once S is closed
+	}
 }
+
+// WaitWritableFor is WaitWritable for so long at most; then it is
+// os.ErrDeadlineExceeded.
+func (s *Stream) WaitWritableFor(limit time.Duration) error {
+	_ = s.f.SetWriteDeadline(time.Now().Add(limit)) // fails only once S is closed
+	return s.rc.Write(writable)
+}
+
+func writable(fd uintptr) bool { return pollNow(int(fd), unix.POLLOUT) != 0 }
 
 // WaitHangup waits until every copy of T is closed: for after Next has ended
 // with io.EOF. os.ErrClosed: the Stream was closed first.

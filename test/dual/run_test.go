@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +32,22 @@ type column struct {
 	user  bed.User
 	// netbox is the command line before the program; nil natively.
 	netbox []string
+	// programs are those that run; nil: all.
+	programs []string
+}
+
+// of is the rows that the column has.
+func (c column) of(rows []row) []row {
+	if c.programs == nil {
+		return rows
+	}
+	var list []row
+	for _, r := range rows {
+		if slices.Contains(c.programs, r.program) {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // row is one case in one flavour.

@@ -73,8 +73,8 @@ func (s site) command(ctx context.Context, w *world.World, b *bed.Binaries, dir 
 	return cmd
 }
 
-// programSite is the site as the list of programs sees it.
-func (s site) programSite(t *testing.T, w *world.World, b *bed.Binaries) *programs.Site {
+// programSite is the site as the list of programs sees it; flags are netbox's.
+func (s site) programSite(t *testing.T, w *world.World, b *bed.Binaries, flags ...string) *programs.Site {
 	dir := scratch(t)
 	reports := newReports(t)
 	return &programs.Site{
@@ -84,7 +84,7 @@ func (s site) programSite(t *testing.T, w *world.World, b *bed.Binaries) *progra
 		Serve4: world.Far4, Serve6: world.Far6,
 		Near4: world.Near4, Near6: world.Near6,
 		Command: func(ctx context.Context, publish []string, args ...string) *exec.Cmd {
-			flags := reports.flags()
+			flags := append(reports.flags(), flags...)
 			for _, p := range publish {
 				flags = append(flags, "-p", p)
 			}
@@ -143,17 +143,20 @@ func TestPrograms(t *testing.T) {
 	w := world.New(t)
 	serveNames(t, w)
 	for _, s := range sites() {
-		t.Run(s.name, func(t *testing.T) {
-			var b *bed.Binaries
-			if s.box {
-				b = bed.Build(t)
-			}
-			for _, row := range programs.Rows() {
-				t.Run(row.Name, func(t *testing.T) {
-					bed.Need(t, row.Needs...)
-					row.Run(t, s.programSite(t, w, b))
-				})
-			}
+		t.Run(s.name, func(t *testing.T) { runPrograms(t, w, s) })
+	}
+	t.Run("packets", func(t *testing.T) { runPrograms(t, w, sites()[2], "--no-fast-path") })
+}
+
+func runPrograms(t *testing.T, w *world.World, s site, flags ...string) {
+	var b *bed.Binaries
+	if s.box {
+		b = bed.Build(t)
+	}
+	for _, row := range programs.Rows() {
+		t.Run(row.Name, func(t *testing.T) {
+			bed.Need(t, row.Needs...)
+			row.Run(t, s.programSite(t, w, b, flags...))
 		})
 	}
 }

@@ -81,6 +81,9 @@ type Config struct {
 	MTU int
 	// Log takes what is worth a look at debug level; nil: nothing.
 	Log *slog.Logger
+	// Shortcuts takes what TCP flows are offered to the sandbox's sockets; nil:
+	// all bytes go by packets.
+	Shortcuts *relay.Shortcuts
 	// UDPIdle and DNSIdle are how long a UDP flow may be silent, DNSIdle for
 	// port 53; 0: the constants of package nat.
 	UDPIdle, DNSIdle time.Duration

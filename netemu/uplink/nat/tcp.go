@@ -91,18 +91,21 @@ func (n *NAT) forwardTCP(r *stack.TCPRequest, dst netip.AddrPort) {
 		return
 	}
 	defer n.tcp.Remove(host)
+	// Before the handshake's end, after which the program's socket looks for it.
+	short := n.cfg.Shortcuts.Offer(relay.Ends{Local: r.Src, Remote: r.Dst}, host)
 	box, err := r.Accept()
 	if err != nil { // the program is not waiting any more
+		short.Withdraw()
 		relay.Reset(host)
 		log.Debug("flow abandoned", "err", err)
 		return
 	}
 	n.count.tcpFlows.Add(1)
 	log.Debug("flow open", "via", host.LocalAddr())
-	sent := relay.TCP(host, box, relay.Options{Outward: func() { n.tcp.EndOutward(host) }})
+	sent := relay.TCP(host, box, relay.Options{Outward: func() { n.tcp.EndOutward(host) }, Shortcut: short})
 	n.count.bytesOut.Add(uint64(sent.Outward))
 	n.count.bytesIn.Add(uint64(sent.Inward))
-	log.Debug("flow closed", "out", sent.Outward, "in", sent.Inward)
+	log.Debug("flow closed", "out", sent.Outward, "in", sent.Inward, "fast", short.Taken())
 }
 
 // failTCP answers a SYN with what the host's connect(2) failed with, in such a

@@ -66,6 +66,8 @@ type Options struct {
 	Outward func()
 	// HalfClosedIdle, if not zero, is used for the constant of that name.
 	HalfClosedIdle time.Duration
+	// Shortcut is the offer of this flow to the sandbox's socket, nil: none.
+	Shortcut *Shortcut
 }
 
 // Bytes counts what a flow carried.
@@ -108,6 +110,10 @@ func TCP(host *net.TCPConn, box Conn, o Options) Bytes {
 	}()
 	n.Inward = f.pumpInward()
 	n.Outward = <-outward
+	if s := o.Shortcut; s != nil {
+		n.Inward += s.in.Load()
+		n.Outward += s.out.Load()
+	}
 	f.end.Do(func() {
 		host.Close()
 		box.Close()
@@ -134,21 +140,35 @@ func (f *flow) pumpOutward() int64 {
 	defer r.release()
 	for {
 		p, err := r.read()
+		f.opts.Shortcut.Withdraw() // the packets show that it is not taken, or that it is over
 		n, werr := f.writeHost(p)
 		total += int64(n)
 		switch {
 		case werr != nil:
 		case err == nil:
 			continue
-		case errors.Is(err, io.EOF) && f.host.CloseWrite() == nil:
+		case errors.Is(err, io.EOF) && f.finish() == nil:
 			f.outwardEnded.Store(true)
-			// Wakes the inward pump: to the idle clock, or to its end.
-			f.host.SetReadDeadline(time.Now())
+			f.wakeInward()
 			return total
 		}
 		f.abort()
 		return total
 	}
+}
+
+// finish sends the host our FIN.
+func (f *flow) finish() error {
+	if s := f.opts.Shortcut; s != nil {
+		s.finished.Store(true)
+	}
+	return f.host.CloseWrite()
+}
+
+// wakeInward wakes the inward pump: to the idle clock, or to its end.
+func (f *flow) wakeInward() {
+	// An error means that the connection is over already.
+	_ = f.host.SetReadDeadline(time.Now())
 }
 
 // boxReset wakes an outward pump that waits for the host's peer to read.
@@ -179,9 +199,8 @@ func (f *flow) writeHost(p []byte) (int, error) {
 func (f *flow) pumpInward() int64 {
 	var total, before int64
 	before = -1
-	r := newHostReader(f.raw)
-	for {
-		p, err := r.read()
+	r, p, err := f.startInward()
+	for ; ; p, err = r.read() {
 		n, werr := write(f.box, p)
 		r.release()
 		total += int64(n)
@@ -203,6 +222,21 @@ func (f *flow) pumpInward() int64 {
 	}
 }
 
+// startInward returns when the inward pump is to begin, with its reader and what
+// comes before the reader's first read.
+func (f *flow) startInward() (r *hostReader, rest []byte, err error) {
+	s := f.opts.Shortcut
+	if s == nil {
+		return newHostReader(f.raw), nil, nil
+	}
+	rest, err = s.wait()
+	s.in.Add(-int64(len(rest))) // it is counted here
+	if f.outwardEnded.Load() {
+		f.wakeInward()
+	}
+	return s.reader, rest, err
+}
+
 // write leaves out the empty write, which is no no-op on a kernel socket: it
 // reports a pending error that belongs to the read.
 func write(w io.Writer, p []byte) (int, error) {
@@ -220,6 +254,8 @@ func (f *flow) awaitOutward() bool {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return f.outwardEnded.Load()
 		}
+		// An error means that the connection is over already.
+		_ = f.host.SetReadDeadline(time.Time{})
 	}
 	return true
 }
