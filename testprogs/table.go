@@ -93,7 +93,7 @@ var Programs = []Program{
 		buffers_work_when_small linger_value timeouts user_timeout cork ip_options v6only congestion unknown`)},
 	{"reuse", every(dynamic, `matrix_bound matrix_listening matrix_udp wildcard_conflicts dual_stack_conflicts
 		restart_over_time_wait reuseport_listeners reuseport_udp bind_errors port_free_after_close
-		port_free_after_kill`)},
+		port_free_after_kill port_range`)},
 	{"names", join(
 		every(everyC, "dual_stack_accept mapped_udp"),
 		every(dynamic, `before_and_after_bind after_connect after_peer_is_gone peer_ended peer_reset peer_reset_at_once identity_stays udp_connect udp_send_binds
