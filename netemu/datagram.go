@@ -44,6 +44,8 @@ type datagram struct {
 	raiser  *time.Timer
 	// busyLooks counts how often raiser has found the task running.
 	busyLooks int
+	// rests counts how often a receive has waited since the task's last call.
+	rests int
 	// errors is the error queue (IP_RECVERR), the oldest first.
 	errors         []queuedError
 	readShut       bool

@@ -25,6 +25,9 @@ type queuedError struct {
 
 func queuedNow(q stack.QueuedError) queuedError { return queuedError{q, time.Now()} }
 
+// byICMP is is_icmp_err_skb.
+func byICMP(q stack.QueuedError) bool { return q.Origin != unix.SO_EE_ORIGIN_LOCAL }
+
 // An entry of a UDP socket's error queue shows as POLLERR at once. One of a raw or
 // ICMP echo socket does when the task sleeps, not while it runs: the surrogate's
 // error would fail the next native send(2), which Linux lets pass on these, and
@@ -38,6 +41,10 @@ const (
 	// maxBusyLooks bounds the looks: a task that never sleeps is told after about
 	// 100 ms.
 	maxBusyLooks = 100
+	// maxRests bounds the doubling of errorQuiet while a receive waits, which the
+	// queue wakes here and not on Linux: 50 µs becomes 13 ms, of which waking and
+	// waiting again are 1 %.
+	maxRests = 8
 )
 
 // fail makes errno the socket's pending error and shows it on the surrogate.
@@ -67,11 +74,30 @@ func (d *datagram) raiseSoonLocked() {
 		}
 		return
 	}
-	if d.raiser != nil {
-		d.raiser.Reset(errorQuiet)
+	d.raiseInLocked(errorQuiet)
+}
+
+// rest takes the queue off the surrogate for a while: a receive waits, and only
+// a pending error would end it (__skb_wait_for_more_packets). The kernel waits for
+// it, and a signal may end that unseen and the task then poll: so the queue is
+// shown again, later each time.
+func (d *datagram) rest() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed || d.raised || len(d.errors) == 0 {
 		return
 	}
-	d.raiser = time.AfterFunc(errorQuiet, d.raiseQuietly)
+	d.rests = min(d.rests+1, maxRests)
+	d.raiseInLocked(errorQuiet << d.rests)
+}
+
+// raiseInLocked looks for the task after a time, and raises if it sleeps then.
+func (d *datagram) raiseInLocked(after time.Duration) {
+	if d.raiser != nil {
+		d.raiser.Reset(after)
+		return
+	}
+	d.raiser = time.AfterFunc(after, d.raiseQuietly)
 }
 
 // raiseQuietly raises if the task sleeps, as in poll(2); one that runs may be in
@@ -103,8 +129,8 @@ func running(tid int) bool {
 	return ok && len(rest) > 0 && bytes.IndexByte([]byte("RDt"), rest[0]) >= 0
 }
 
-// sent notes that the task has sent something.
-func (d *datagram) sent() {
+// remind shows the error queue again if the surrogate does not.
+func (d *datagram) remind() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.raised {
@@ -112,19 +138,23 @@ func (d *datagram) sent() {
 	}
 }
 
-// takeQueued moves netstack's error queue here, and says whether it had any.
-func (d *datagram) takeQueued() (any bool) {
+// takeQueued moves netstack's error queue here, and says whether an ICMP error
+// was in it: those are pending too, errors of this host are not
+// (sock_queue_err_skb).
+func (d *datagram) takeQueued() (pending bool) {
 	for {
 		q, ok := d.tr.queuedError()
 		if !ok {
-			return any
+			return pending
 		}
-		any = true
 		d.mu.Lock()
 		if len(d.errors) < maxQueuedErrors {
 			d.errors = append(d.errors, queuedNow(q))
 		}
-		d.soError = q.Errno
+		if byICMP(q) {
+			pending = true
+			d.soError = q.Errno
+		}
 		d.raiseSoonLocked()
 		d.mu.Unlock()
 	}
@@ -141,6 +171,20 @@ func (d *datagram) takeError(cleared bool) unix.Errno {
 		d.raised = false
 	}
 	d.raiseSoonLocked()
+	return errno
+}
+
+// takeReceived is takeError for a receive that has taken the error off the
+// surrogate: of the error queue alone it knows nothing, and shows it when it ends
+// or waits.
+func (d *datagram) takeReceived() unix.Errno {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	errno := d.soError
+	d.soError, d.raised = 0, false
+	if errno != 0 {
+		d.raiseSoonLocked()
+	}
 	return errno
 }
 
@@ -168,9 +212,10 @@ func (d *datagram) receiveError(t trap.Task, fd int32, r recvRequest) trap.Verdi
 	}
 	q := d.errors[0]
 	d.errors = d.errors[1:]
-	d.soError = 0
-	if len(d.errors) > 0 {
+	if len(d.errors) > 0 && byICMP(d.errors[0].QueuedError) { // sock_dequeue_err_skb
 		d.soError = d.errors[0].Errno
+	} else if byICMP(q.QueuedError) {
+		d.soError = 0
 	}
 	d.mu.Unlock()
 	n, errno := scatter(t, r, q.Payload)

@@ -11,7 +11,7 @@ func (d *datagram) outbound() {
 	defer d.e.wg.Done()
 	for d.sur.WaitReadable() == nil {
 		d.flush()
-		d.sent()
+		d.remind()
 	}
 }
 
@@ -42,6 +42,9 @@ const maxFlush = 2048
 // calledBy begins a trapped call of t: what t has sent natively goes first.
 func (d *datagram) calledBy(t trap.Task) {
 	d.caller.Store(int32(t.TID()))
+	d.mu.Lock()
+	d.rests = 0
+	d.mu.Unlock()
 	d.flush()
 }
 

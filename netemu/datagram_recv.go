@@ -194,6 +194,7 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		if n < 0 {
 			return d.receiveFailed(t, fd, r, deadline, unix.Errno(-n))
 		}
+		d.remind()
 		return r.finish(t, delivered{n: n, flags: flags&^unix.MSG_CMSG_CLOEXEC | r.flags&unix.MSG_CMSG_CLOEXEC, from: a.from, control: d.want.messages(d.idn.family, a)})
 	}
 	return q.Verdict()
@@ -204,7 +205,7 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 func (d *datagram) receiveFailed(t trap.Task, fd int32, r recvRequest, deadline time.Time, errno unix.Errno) trap.Verdict {
 	switch errno {
 	case unix.ECONNRESET:
-		if errno := d.takeError(true); errno != 0 {
+		if errno := d.takeReceived(); errno != 0 {
 			return r.fail(errno)
 		}
 		return d.receiveOne(t, fd, r, deadline)
@@ -242,6 +243,7 @@ func (d *datagram) waitForOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		wait = time.Until(deadline)
 	}
 	if (flags|r.flags<<nonblockShift)&unix.O_NONBLOCK != 0 || !deadline.IsZero() && wait <= 0 {
+		d.remind()
 		return r.fail(unix.EAGAIN)
 	}
 	d.mu.Lock()
@@ -250,9 +252,11 @@ func (d *datagram) waitForOne(t trap.Task, fd int32, r recvRequest, deadline tim
 	if shut {
 		return r.finish(t, delivered{})
 	}
+	d.rest()
 	w := &trap.Wait{FD: fd, Events: unix.POLLIN, Timeout: wait}
 	w.Again = func(t trap.Task, ready bool) trap.Verdict {
 		if !ready {
+			d.remind()
 			return r.fail(unix.EAGAIN)
 		}
 		return d.receiveOne(t, fd, r, deadline)

@@ -182,6 +182,9 @@ func (d *datagram) transmit(p []byte, to *abi.Sockaddr, c *stack.SendControl) un
 		// looks for one only where there is a transport header).
 		errno = d.tr.send(p, to, c)
 	}
+	if errno == unix.EMSGSIZE {
+		d.takeQueued() // an error of this host's comes by no notification
+	}
 	if errno == unix.EAGAIN {
 		// netstack's send buffer is full for a moment; Linux would wait for the
 		// device, but loses nothing that UDP does not.

@@ -47,6 +47,9 @@ func (e *Emulator) connect(t trap.Task, c trap.Call) trap.Verdict {
 	case s == nil:
 		return e.connectNative(t, c.Int32(0), raw)
 	}
+	if s.memo().get(portRange, 0) != 0 {
+		e.reg.sweep() // it may be small, and its ports closed a moment ago
+	}
 	return s.connect(t, c.Int32(0), raw)
 }
 

@@ -42,12 +42,29 @@ var ipOptions = sourceRows(stack.MaxSources4, map[int32]option{
 	unix.IP_RETOPTS:              rememberedFlag("IP_RETOPTS", "IP options are not passed on", 0),
 	unix.IP_FREEBIND:             atLeast(1, rememberedFlag("IP_FREEBIND", "only local addresses can be bound", 0)),
 	unix.IP_BIND_ADDRESS_NO_PORT: rememberedFlag("IP_BIND_ADDRESS_NO_PORT", "a port is taken at bind(2)", 0),
+	unix.IP_LOCAL_PORT_RANGE:     {name: portRange, least: abi.SizeofInt, most: abi.SizeofInt, setInt: setPortRange, getInt: recall(portRange, 0)},
 	unix.IP_UNICAST_IF:           {name: "IP_UNICAST_IF", least: abi.SizeofInt, most: abi.SizeofInt, setInt: setUnicastInterface("IP_UNICAST_IF"), getInt: recall("IP_UNICAST_IF", 0), partial: "the route says where packets leave"},
 	unix.IP_TRANSPARENT:          off("IP_TRANSPARENT", "refused, root too, as without CAP_NET_ADMIN", unix.EPERM),
 	// A floor under the time to live keeps strangers out: it must not be taken
 	// for kept. As from a kernel before 2.6.34.
 	unix.IP_MINTTL: off("IP_MINTTL", "cannot be switched on", unix.ENOPROTOOPT),
 })
+
+const portRange = "IP_LOCAL_PORT_RANGE"
+
+// setPortRange is IP_LOCAL_PORT_RANGE: the first port in the lower half, the last
+// in the upper one.
+func setPortRange(s socket, v int32) unix.Errno {
+	first, last := uint16(v), uint16(uint32(v)>>16)
+	if first != 0 && last != 0 && first > last {
+		return unix.EINVAL
+	}
+	if ep := s.endpoint(); ep != nil {
+		ep.SetPortRange(first, last)
+	}
+	s.memo().put(portRange, int64(v))
+	return 0
+}
 
 // protocolNumber is IP_PROTOCOL: a raw socket's protocol. Linux tells other
 // sockets their port, which it keeps in the same place.

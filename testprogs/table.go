@@ -93,7 +93,7 @@ var Programs = []Program{
 		buffers_work_when_small linger_value timeouts user_timeout cork ip_options v6only congestion unknown`)},
 	{"reuse", every(dynamic, `matrix_bound matrix_listening matrix_udp wildcard_conflicts dual_stack_conflicts
 		restart_over_time_wait reuseport_listeners reuseport_udp bind_errors port_free_after_close
-		port_free_after_kill`)},
+		port_free_after_kill port_range`)},
 	{"names", join(
 		every(everyC, "dual_stack_accept mapped_udp"),
 		every(dynamic, `before_and_after_bind after_connect after_peer_is_gone peer_ended peer_reset peer_reset_at_once identity_stays udp_connect udp_send_binds
@@ -115,7 +115,7 @@ var Programs = []Program{
 	{"udpmsg", join(
 		every(everyC, "batches"),
 		every(dynamic, `message scattered wait_for_one batch_stops_at_error packet_info packet_info_sets_source
-			packet_info6 ttl_and_tos timestamp control_truncated error_queue`),
+			packet_info6 ttl_and_tos timestamp control_truncated error_queue local_error`),
 	)},
 	{"icmp", join(
 		needing(PingRange, every(everyC, "dgram_v4")),
@@ -124,7 +124,8 @@ var Programs = []Program{
 		needing(PingRange|Remote, every(dynamic, "remote_v4")),
 	)},
 	{"raw", needing(NetRaw, every(dynamic, `any_protocol_v4 any_protocol_v6 unknown_protocol header_included
-		header_included_v6 checksum_v6 icmp_filter socket_filters bound_and_connected`))},
+		header_included_v6 checksum_v6 icmp_filter socket_filters bound_and_connected
+		local_error`))},
 	{"packet", needing(NetRaw, every(dynamic, `names receive_raw receive_cooked filter_cuts filter_ancillary
 		filter_options options memberships auxdata send_raw send_cooked arp`))},
 	{"ring", needing(NetRaw, join(

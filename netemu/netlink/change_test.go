@@ -469,6 +469,9 @@ func takeStep(t *testing.T, s step, peers [2]peer, ears [2]listener, seen map[di
 	for i := len(peers) - 1; i >= 0; i-- { // the server first: it says how much there is to hear
 		datagrams, port := peers[i].ask(t, s.request)
 		answers[i] = decode(t, datagrams, port, 7)
+		if s.settles {
+			peers[i].ask(t, linkQuestion)
+		}
 		events[i] = ears[i].heard(t, len(events[1]), port)
 		if s.settles {
 			events[i] = slices.DeleteFunc(events[i], settled)
@@ -485,6 +488,11 @@ func takeStep(t *testing.T, s step, peers [2]peer, ears [2]listener, seen map[di
 		compare(t, s.name+", "+typeName(uint16(typ)), slices.DeleteFunc(tables[0], foreign), tables[1], seen)
 	}
 }
+
+// linkQuestion asks for eth0. Before it answers, the kernel does what it has put
+// off of a change of the link's state (linkwatch_sync_dev): up to a second, as long
+// as links change anywhere on the machine.
+var linkQuestion = message(unix.RTM_GETLINK, get, ifinfo(eth, 0, 0))
 
 // settled says whether a notification tells of a link without a change.
 func settled(d decoded) bool {

@@ -43,19 +43,20 @@ type Endpoint struct {
 	// peeks at a packet that another one takes.
 	reading sync.Mutex
 
-	mu       sync.Mutex
-	peer     Addr          // raw: connected to; netstack does not tell
-	flags    [numBool]bool // options that only say what to report
-	mtuDisc  int           // IP_MTU_DISCOVER
-	refused  unix.Errno    // what an ICMP error ended the handshake with
-	set      settings      // TCP: what was set, for Accept
-	shut     Events        // what Shutdown makes poll tell of UDP and raw
-	failure  unix.Errno    // what a failed TCP connection's error was told as
-	synCount int           // TCP_SYNCNT, 0 the default
-	synTimer *time.Timer   // ends a handshake after synCount
-	gaveUp   bool          // synTimer did
-	pending  unix.Errno    // SO_ERROR of UDP and raw
-	errQueue []QueuedError // IP_RECVERR
+	mu                  sync.Mutex
+	peer                Addr          // raw: connected to; netstack does not tell
+	flags               [numBool]bool // options that only say what to report
+	mtuDisc             int           // IP_MTU_DISCOVER
+	firstPort, lastPort uint16        // IP_LOCAL_PORT_RANGE
+	refused             unix.Errno    // what an ICMP error ended the handshake with
+	set                 settings      // TCP: what was set, for Accept
+	shut                Events        // what Shutdown makes poll tell of UDP and raw
+	failure             unix.Errno    // what a failed TCP connection's error was told as
+	synCount            int           // TCP_SYNCNT, 0 the default
+	synTimer            *time.Timer   // ends a handshake after synCount
+	gaveUp              bool          // synTimer did
+	pending             unix.Errno    // SO_ERROR of UDP and raw
+	errQueue            []QueuedError // IP_RECVERR
 }
 
 // NewTCP makes a TCP socket.
@@ -133,7 +134,12 @@ func (e *Endpoint) Bind(a Addr) unix.Errno {
 		}
 		fa.Addr = fromAddr(a.Addr())
 	}
-	err := e.ep.Bind(fa)
+	var err tcpip.Error
+	if _, _, own := e.portRange(); own && fa.Port == 0 && e.kind != kindRaw {
+		err = e.bindInRange(fa)
+	} else {
+		err = e.ep.Bind(fa)
+	}
 	if _, ok := err.(*tcpip.ErrNoPortAvailable); ok {
 		return unix.EADDRINUSE // inet_csk_get_port; syserr says EAGAIN
 	}
@@ -153,7 +159,10 @@ func (e *Endpoint) Connect(a Addr) unix.Errno {
 		return unix.EINVAL // "connect to link-local address requires an interface"
 	}
 	fa := e.family.full(e.loopbackIfAny(a))
-	err := e.ep.Connect(fa)
+	err := e.bindForConnect()
+	if err == nil {
+		err = e.ep.Connect(fa)
+	}
 	switch err.(type) {
 	case *tcpip.ErrNoPortAvailable:
 		return unix.EADDRNOTAVAIL // __inet_hash_connect; syserr says EAGAIN

@@ -35,13 +35,13 @@ func (e *Endpoint) TakeQueuedError() (QueuedError, bool) {
 	}
 	q := e.errQueue[0]
 	e.errQueue = e.errQueue[1:]
-	if len(e.errQueue) > 0 {
+	if len(e.errQueue) > 0 && e.errQueue[0].Origin != unix.SO_EE_ORIGIN_LOCAL {
 		e.pending = e.errQueue[0].Errno
-	} else {
+	} else if q.Origin != unix.SO_EE_ORIGIN_LOCAL {
+		e.pending = 0
+	}
+	if len(e.errQueue) == 0 {
 		e.errQueue = nil
-		if q.Origin != unix.SO_EE_ORIGIN_LOCAL {
-			e.pending = 0
-		}
 	}
 	return q, true
 }

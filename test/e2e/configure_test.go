@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -55,10 +54,7 @@ func parts(out string) map[string]string {
 // sandbox's network, which then behaves so; subscribers hear of it.
 func TestConfigure(t *testing.T) {
 	bed.Need(t, "ip", "python3", "curl", "ping")
-	script, err := filepath.Abs("testdata/configure.sh")
-	if err != nil {
-		t.Fatal(err)
-	}
+	script := testdata(t, "configure.sh")
 	for _, u := range []bed.User{bed.Privileged(), bed.Unprivileged()} {
 		t.Run(u.Name, func(t *testing.T) {
 			r := runSim(t, u, "sh", script)

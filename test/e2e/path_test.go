@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -111,10 +110,7 @@ func (p pinger) forgetPaths() error {
 // errnos and the IP headers of what comes, is the same natively and in the box.
 func TestPathErrors(t *testing.T) {
 	bed.Need(t, "python3")
-	script, err := filepath.Abs("testdata/path.py")
-	if err != nil {
-		t.Fatal(err)
-	}
+	script := testdata(t, "path.py")
 	prohibited := []netip.Addr{netip.MustParseAddr("198.51.100.8"), netip.MustParseAddr("2001:db8:f::8")}
 	unreachable := []netip.Addr{netip.MustParseAddr("198.51.100.9"), netip.MustParseAddr("2001:db8:f::9")}
 	native := ""

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,7 +18,7 @@ var procShows = map[string][]string{
 	"netstat -uanp": {`^udp 0 0 127\.0\.0\.1:5000 0\.0\.0\.0:\* \d+/python3$`},
 	"netstat -rn":   {`^0\.0\.0\.0 10\.0\.2\.2 0\.0\.0\.0 UG .* eth0$`, `^10\.0\.2\.0 0\.0\.0\.0 255\.255\.255\.0 U .* eth0$`},
 	"netstat -in":   {`^eth0 65520 .* BMRU$`, `^lo 65536 .* LRU$`},
-	"netstat -g":    {`^eth0 1 .*224\.0\.0\.1$`, `^lo 1 ff02::1$`},
+	"netstat -gn":   {`^eth0 1 .*224\.0\.0\.1$`, `^lo 1 ff02::1$`},
 	"route -n":      {`^0\.0\.0\.0 10\.0\.2\.2 0\.0\.0\.0 UG 0 0 0 eth0$`},
 	"arp -an":       nil,
 	"ifconfig -a":   {`^eth0: flags=4163<UP,BROADCAST,RUNNING,MULTICAST> mtu 65520$`, `inet6 fd00:2::64 prefixlen 64`},
@@ -38,10 +37,7 @@ func TestProcFiles(t *testing.T) {
 	for _, program := range []string{"python3", "netstat", "lsof", "ss"} {
 		bed.Need(t, program)
 	}
-	script, err := filepath.Abs("testdata/procfiles.py")
-	if err != nil {
-		t.Fatal(err)
-	}
+	script := testdata(t, "procfiles.py")
 	for _, u := range []bed.User{bed.Privileged(), bed.Unprivileged()} {
 		t.Run(u.Name, func(t *testing.T) {
 			stranger := hostListeners(t)[0]

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -86,10 +85,7 @@ var ssShows = map[string]string{
 func TestSS(t *testing.T) {
 	bed.Need(t, "ss")
 	bed.Need(t, "python3")
-	script, err := filepath.Abs("testdata/sockets.py")
-	if err != nil {
-		t.Fatal(err)
-	}
+	script := testdata(t, "sockets.py")
 	for _, u := range []bed.User{bed.Privileged(), bed.Unprivileged()} {
 		t.Run(u.Name, func(t *testing.T) {
 			strangers := hostListeners(t)

@@ -220,6 +220,53 @@ static void port_free_after_kill(const char *name)
 	OK(bind_address(fd, ipv4(INADDR_LOOPBACK, port)));
 }
 
+// IP_LOCAL_PORT_RANGE (Linux 6.3): the port that bind, connect and listen choose is in
+// it, and when it has none left they say so.
+static void port_range(const char *name)
+{
+	(void)name;
+	enum { IP_LOCAL_PORT_RANGE_ = 51 };
+	for (int i = 0; i < 6; i++) {
+		int type = i % 2 ? SOCK_DGRAM : SOCK_STREAM;
+		int fd[3], server = listener(AF_INET, 1), spare = bound(AF_INET, type);
+		uint16_t port = local_port(spare);
+		OK(close(spare));
+		for (int n = 0; n < 3; n++) {
+			fd[n] = OK(socket(i < 4 ? AF_INET : AF_INET6, type, 0));
+			int set = set_int(fd[n], IPPROTO_IP, IP_LOCAL_PORT_RANGE_, port | port << 16);
+			if (set != 0 && errno == ENOPROTOOPT)
+				skip("Linux before 6.3");
+			OK(set);
+			EQ((unsigned)get_int(fd[n], IPPROTO_IP, IP_LOCAL_PORT_RANGE_), port | (unsigned)port << 16);
+		}
+		struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+		union address to = local_address(server);
+		if (i >= 4) {
+			OK(bind(fd[0], (struct sockaddr *)&any6, sizeof any6));
+			EQ(local_port(fd[0]), port);
+			ERR(bind(fd[1], (struct sockaddr *)&any6, sizeof any6), EADDRINUSE);
+		} else if (i >= 2) {
+			OK(connect(fd[0], &to.any, sizeof to.in));
+			EQ(local_port(fd[0]), port);
+			ERR(connect(fd[1], &to.any, sizeof to.in), type == SOCK_STREAM ? EADDRNOTAVAIL : EAGAIN);
+		} else {
+			OK(bind_address(fd[0], ipv4(INADDR_LOOPBACK, 0)));
+			EQ(local_port(fd[0]), port);
+			ERR(bind_address(fd[1], ipv4(INADDR_LOOPBACK, 0)), EADDRINUSE);
+		}
+		if (type == SOCK_STREAM)
+			ERR(listen(fd[2], 1), EADDRINUSE);
+		for (int n = 0; n < 3; n++)
+			OK(close(fd[n]));
+		OK(close(server));
+	}
+	int fd = OK(socket(AF_INET, SOCK_STREAM, 0));
+	ERR(set_int(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE_, 6 | 5 << 16), EINVAL);
+	OK(set_int(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE_, 1 | 2 << 16)); // no port of ip_local_port_range: all of them
+	OK(bind_address(fd, ipv4(INADDR_LOOPBACK, 0)));
+	CHECK(local_port(fd) > 2);
+}
+
 static const struct test_case cases[] = {
 	{ "matrix_bound", matrix_bound },
 	{ "matrix_listening", matrix_listening },
@@ -232,6 +279,7 @@ static const struct test_case cases[] = {
 	{ "bind_errors", bind_errors },
 	{ "port_free_after_close", port_free_after_close },
 	{ "port_free_after_kill", port_free_after_kill },
+	{ "port_range", port_range },
 };
 
 TEST_MAIN(cases)

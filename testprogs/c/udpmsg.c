@@ -271,6 +271,43 @@ static void error_queue(const char *name)
 	EQ(error.code, 3);
 }
 
+// An error of this host's own is in the queue, and so is POLLERR; it is not pending:
+// receiving waits on, and SO_ERROR is 0.
+static void local_error(const char *name)
+{
+	(void)name;
+	static char big[65508]; // one byte more than a packet has room for
+	int a = bound(AF_INET, SOCK_DGRAM), b = bound(AF_INET, SOCK_DGRAM);
+	union address to = local_address(b);
+	struct box box;
+	OK(set_int(a, IPPROTO_IP, IP_RECVERR, 1));
+	OK(set_int(a, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO));
+	for (int i = 0; i < 2; i++)
+		ERR(sendto(a, big, sizeof big, 0, &to.any, sizeof to.in), EMSGSIZE);
+	CHECK(poll_one(a, 0, 5000) & POLLERR);
+	ERR(recvmsg(a, receive_header(&box), MSG_DONTWAIT), EAGAIN);
+	struct timeval limit = { .tv_usec = 100000 };
+	OK(setsockopt(a, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
+	ERR(recvmsg(a, receive_header(&box), 0), EAGAIN);
+	EQ(get_int(a, SOL_SOCKET, SO_ERROR), 0);
+	CHECK(poll_one(a, 0, 5000) & POLLERR);
+	// What waits is received, the queue full or not.
+	union address self = local_address(a);
+	EQ(sendto(b, "x", 1, 0, &self.any, sizeof self.in), 1);
+	EQ(recvmsg(a, receive_header(&box), 0), 1);
+	CHECK(poll_one(a, 0, 5000) & POLLERR);
+	for (int i = 0; i < 2; i++) {
+		EQ(recvmsg(a, receive_header(&box), MSG_ERRQUEUE), 0);
+		struct { uint32_t number; uint8_t origin, type, code, pad; uint32_t info, data; } error;
+		memcpy(&error, CMSG_DATA(find(&box.header, IPPROTO_IP, IP_RECVERR)), sizeof error);
+		EQ(error.number, EMSGSIZE);
+		EQ(error.origin, 1);
+		EQ(get_int(a, SOL_SOCKET, SO_ERROR), 0);
+	}
+	ERR(recvmsg(a, receive_header(&box), MSG_ERRQUEUE), EAGAIN);
+	EQ(poll_one(a, 0, 0), 0);
+}
+
 static const struct test_case cases[] = {
 	{ "message", message },
 	{ "scattered", scattered },
@@ -284,6 +321,7 @@ static const struct test_case cases[] = {
 	{ "timestamp", timestamp },
 	{ "control_truncated", control_truncated },
 	{ "error_queue", error_queue },
+	{ "local_error", local_error },
 };
 
 TEST_MAIN(cases)

@@ -157,7 +157,7 @@ for name in "tcp", "udp", "raw", "dev", "route":
 os.chdir("/")
 os.rmdir(home)
 print("== end of files")
-for command in ("netstat -tanp", "netstat -uanp", "netstat -rn", "netstat -in", "netstat -g", "route -n", "arp -an", "ifconfig -a",
+for command in ("netstat -tanp", "netstat -uanp", "netstat -rn", "netstat -in", "netstat -gn", "route -n", "arp -an", "ifconfig -a",
                 "lsof -nP -i", "ss -s", "ip maddr", "sysctl net.ipv4.ping_group_range net.core.somaxconn"):
     r = subprocess.run(command.split(), capture_output=True, text=True)
     print("==", command, "exit", r.returncode, "stderr", repr(r.stderr))
