@@ -94,7 +94,9 @@ func elf32(interpreter string) []byte {
 		u32(3, size, base+size, base+size, uint32(len(name)), uint32(len(name)), 4, 1) // PT_INTERP
 		size += uint32(len(name))
 	}
-	u32(1, 0, base, base, size, size, 5, 0x1000) // PT_LOAD, r-x
+	// Writable, as Linux 6.1 wants an interpreter's last segment to be: it fills
+	// the page up with zeros there, whether there is a bss or not (EFAULT).
+	u32(1, 0, base, base, size, size, 7, 0x1000) // PT_LOAD, rwx
 	b = append(b, code...)
 	if interpreter != "" {
 		b = append(b, name...)
