@@ -176,8 +176,6 @@ func (s *stream) accept(t trap.Task, fd int32, q acceptRequest) trap.Verdict {
 	}
 	l.handOver()
 	r := &trap.Receive{FD: fd, Rights: true, CloseOnExec: q.flags&unix.SOCK_CLOEXEC != 0}
-	var child *stream
-	r.Returned = func(file int) { l.giveBack(child, file) }
 	r.Then = func(t trap.Task, n int64, _ int, newFD int32) trap.Verdict {
 		switch {
 		case n < 0:
@@ -188,17 +186,18 @@ func (s *stream) accept(t trap.Task, fd int32, q acceptRequest) trap.Verdict {
 			l.again()
 			return trap.Fail(unix.EMFILE)
 		}
-		if child = l.take(t, newFD); child == nil {
-			return trap.Fail(unix.ECONNABORTED)
-		}
-		return child.accepted(t, newFD, q)
+		return l.accepted(t, newFD, q)
 	}
 	return r.Verdict()
 }
 
 // accepted finishes accept(2) on the descriptor that the task has received.
-func (s *stream) accepted(t trap.Task, fd int32, q acceptRequest) trap.Verdict {
-	peer := s.taken(q.flags&unix.SOCK_NONBLOCK != 0)
+func (l *listener) accepted(t trap.Task, fd int32, q acceptRequest) trap.Verdict {
+	child := l.take(t, fd)
+	if child == nil {
+		return trap.Fail(unix.ECONNABORTED)
+	}
+	peer := child.taken(q.flags&unix.SOCK_NONBLOCK != 0)
 	if errno := writeAddress(t, peer.Bytes(), q.addr, q.lenAddr); errno != 0 {
 		return trap.Fail(errno)
 	}
@@ -234,22 +233,6 @@ func (l *listener) again() {
 	c := l.handed[0]
 	l.handed = l.handed[1:]
 	if err := l.s.sur.SendFile(c.file); err != nil {
-		c.drop()
-		return
-	}
-	l.handed = append(l.handed, c)
-}
-
-// giveBack hands a connection over once more that a task has accepted and did not
-// get, first of all. file is the task's end.
-func (l *listener) giveBack(c *stream, file int) {
-	_ = unix.SetNonblock(file, false) // cannot fail on an open descriptor
-	c.mu.Lock()
-	c.file = file
-	c.mu.Unlock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.over || l.s.sur.SendFile(file) != nil {
 		c.drop()
 		return
 	}

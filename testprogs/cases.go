@@ -19,11 +19,11 @@ type Place uint8
 
 const (
 	Native    Place = 1 << iota // plain Linux
-	Ptrace                      // netbox, ptrace engine
+	Netbox                      // netbox, with either engine
 	Container                   // netbox inside Docker's default profile
 
-	Everywhere = Native | Ptrace | Container
-	Boxed      = Ptrace | Container // what netbox promises and Linux does not
+	Everywhere = Native | Netbox | Container
+	Boxed      = Netbox | Container // what netbox promises and Linux does not
 )
 
 // Need is something that not every world has.

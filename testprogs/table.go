@@ -42,7 +42,7 @@ var Programs = []Program{
 		every(dynamic, `fresh_udp listener connected refused pollrdhup pollhup reset_by_peer select_wakes
 			select_three_sets ppoll_mask pselect_mask many_descriptors`),
 		needing(Remote, every(dynamic, "connecting")),
-		only(Native|Ptrace, borrowing, every(dynamic, "fresh_tcp")),
+		only(Native|Netbox, borrowing, every(dynamic, "fresh_tcp")),
 	)},
 	{"accept", join(
 		every(everyC, "prefork thread_pool"),
@@ -58,7 +58,7 @@ var Programs = []Program{
 			unconnected_messages`),
 		only(Native, untrapped+": recv and send without an address", every(dynamic, "unconnected_io")),
 		only(Native, untrapped+": recv tells the reset of the surrogate", every(dynamic, "refusal_told_by_recv")),
-		only(Native|Ptrace, borrowing, every(dynamic, "refused_then_poll copy_after_refused")),
+		only(Native|Netbox, borrowing, every(dynamic, "refused_then_poll copy_after_refused")),
 		needing(Remote, every(dynamic, `in_progress_states shutdown_ends_attempt send_timeout times_out
 			refused_by_remote unreachable unspec_ends_attempt`)),
 		needing(Remote, only(Native, "what is sent before the handshake is kept until after it",
@@ -144,7 +144,7 @@ var Programs = []Program{
 	{"family", join(
 		every(everyC, "unix_pairs"),
 		every(dynamic, "unix_path unix_abstract unix_datagram inet_is_not_unix socketpair_inet"),
-		only(Ptrace, "Linux has these families; Docker's profile refuses some before netbox's filter can, with EPERM",
+		only(Netbox, "Linux has these families; Docker's profile refuses some before netbox's filter can, with EPERM",
 			every(dynamic, "other_families")),
 		only(Boxed, "Linux has io_uring", every(dynamic, "io_uring_refused")),
 		only(Boxed, "Linux may serve i386 programs", every(dynamic, "foreign_abis_refused")),

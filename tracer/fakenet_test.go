@@ -121,7 +121,7 @@ func (f *fakeNet) Handle(t trap.Task, c trap.Call) trap.Verdict {
 	case unix.SYS_ACCEPT:
 		return accept(p, c)
 	case unix.SYS_ACCEPT4:
-		return acceptGated(p, ino, c)
+		return acceptGated(ino, c)
 	case unix.SYS_SETSOCKOPT:
 		if c.Args[1] != orderLevel {
 			return trap.Run()
@@ -149,7 +149,7 @@ func name(t trap.Task, c trap.Call) trap.Verdict {
 }
 
 func accept(p *pair, c trap.Call) trap.Verdict {
-	return (&trap.Receive{FD: c.Int32(0), Rights: true, Returned: p.sendAgain, Then: func(_ trap.Task, n int64, flags int, fd int32) trap.Verdict {
+	return (&trap.Receive{FD: c.Int32(0), Rights: true, Then: func(_ trap.Task, n int64, flags int, fd int32) trap.Verdict {
 		switch {
 		case n < 0:
 			return trap.Fail(unix.Errno(-n))
@@ -162,19 +162,13 @@ func accept(p *pair, c trap.Call) trap.Verdict {
 	}}).Verdict()
 }
 
-// sendAgain sends a descriptor that the task could not get.
-func (p *pair) sendAgain(fd int) {
-	unix.Sendmsg(p.ours, []byte("x"), unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-	unix.Close(fd)
-}
-
 // acceptGated never blocks in the receive, but waits in between.
-func acceptGated(p *pair, ino uint64, c trap.Call) trap.Verdict {
-	return (&trap.Receive{FD: c.Int32(0), Rights: true, CloseOnExec: true, Flags: unix.MSG_DONTWAIT, Gate: ino, Returned: p.sendAgain,
+func acceptGated(ino uint64, c trap.Call) trap.Verdict {
+	return (&trap.Receive{FD: c.Int32(0), Rights: true, CloseOnExec: true, Flags: unix.MSG_DONTWAIT, Gate: ino,
 		Then: func(_ trap.Task, n int64, _ int, fd int32) trap.Verdict {
 			if n == -int64(unix.EAGAIN) {
 				return (&trap.Wait{FD: c.Int32(0), Events: unix.POLLIN, Timeout: -1, Again: func(trap.Task, bool) trap.Verdict {
-					return acceptGated(p, ino, c)
+					return acceptGated(ino, c)
 				}}).Verdict()
 			}
 			if n < 0 {

@@ -128,10 +128,6 @@ type Receive struct {
 	Gate        any
 	Check       func(t Task) *Verdict
 	Then        func(t Task, n int64, flags int, fd int32) Verdict
-	// Returned takes the descriptor back, as one of the supervisor's, that Then
-	// has ended the call with, where the task could not get it after all. The call
-	// fails then, or is interrupted. Needed with Rights.
-	Returned func(file int)
 }
 
 // Close closes the task's descriptor FD and goes on with Next: Done, Fail or an

@@ -70,15 +70,18 @@ func columns(t *testing.T) []column {
 		// An ordinary user without namespaces has only itself.
 		users = []bed.User{{Name: "nobody", Prefix: []string{"env"}}}
 	}
-	for _, place := range []string{"native", "netbox"} {
+	for _, place := range []string{"native", "notify", "ptrace"} {
+		if place == "notify" && has(*whereFlag, place) && !canNotify(t) {
+			continue
+		}
 		for _, u := range users {
 			if !has(*whereFlag, place) || !has(*usersFlag, u.Name) {
 				continue
 			}
 			c := column{name: place + "/" + u.Name, place: testprogs.Native, user: u}
-			if place == "netbox" {
-				c.place = testprogs.Ptrace
-				c.netbox = []string{netboxBinary(t), "run", "--engine", "ptrace", "--uplink", "sim", "--"}
+			if place != "native" {
+				c.place = testprogs.Netbox
+				c.netbox = []string{netboxBinary(t), "run", "--engine", place, "--uplink", "sim", "--"}
 			}
 			list = append(list, c)
 		}
@@ -95,6 +98,17 @@ func packets(c column) column {
 	c.netbox = []string{c.netbox[0], "run", "--no-fast-path", "--uplink", "sim", "--"}
 	c.programs = strings.Fields("share epoll poll accept connect signals interrupt scale tcp stream names " + testprogs.GoProgram)
 	return c
+}
+
+// canNotify asks netbox whether its faster engine can be had here.
+func canNotify(t *testing.T) (yes bool) {
+	t.Run("notify", func(t *testing.T) {
+		out, err := exec.Command(netboxBinary(t), "doctor").Output()
+		if yes = strings.Contains(string(out), "ok  engine notify"); !yes {
+			t.Skipf("engine notify can't be had here: %v\n%s", err, out)
+		}
+	})
+	return yes
 }
 
 // netboxBinary is what NETBOX names, or netbox as built from this tree.

@@ -47,7 +47,7 @@ type Engine struct {
 // New makes an engine that does nothing before Start.
 func New(handler trap.Handler, log *slog.Logger) *Engine {
 	e := &Engine{handler: handler, log: log, listener: -1, threads: map[int]*thread{}, closing: make(chan struct{}), turn: make(chan struct{}, 1)}
-	e.gates.held = map[any]*gate{}
+	e.gates.init()
 	e.buffers.New = func() any { return new(buffers) }
 	return e
 }

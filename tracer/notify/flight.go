@@ -112,7 +112,7 @@ func (e *Engine) begin(n *notification) (*task, beginning) {
 		return nil, pass
 	}
 	th.flight = f
-	return &task{e: e, th: th, f: f, incoming: -1}, ask
+	return &task{e: e, th: th, f: f}, ask
 }
 
 // become ends the handling of a flight.

@@ -6,47 +6,48 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// install gives the task a descriptor: with the answer, if the number is that.
+// install gives the task a descriptor. The supervisor's copy is closed before the
+// call is answered: the task's close(2) is to be the last.
 func (t *task) install(v trap.Verdict) (trap.Verdict, bool) {
 	in := v.Install
 	if in.Use != nil {
 		t.handOver(v)
 		return trap.Verdict{}, false
 	}
-	a := t.addition(in.File, in.CloseOnExec)
-	if in.At >= 0 {
-		a.flags, a.number = unix.SECCOMP_ADDFD_FLAG_SETFD, uint32(in.At)
-	}
-	if in.Then == nil {
-		a.flags |= unix.SECCOMP_ADDFD_FLAG_SEND
-	}
-	fd, errno := t.e.listener.add(&a)
-	unix.Close(in.File)
-	switch {
-	case errno == unix.ENOENT, errno == unix.ESRCH: // killed
-		if in.Failed != nil {
-			in.Failed(unix.ESRCH)
-		}
-		t.become(over)
-		return trap.Verdict{}, false
-	case errno != 0:
+	fd, errno := t.give(in.File, in.At, in.CloseOnExec)
+	if errno != 0 {
 		if in.Failed != nil {
 			in.Failed(errno)
 		}
 		return trap.Fail(errno), true
 	}
-	t.e.stats.installs.Add(1)
 	if in.Then == nil {
-		t.become(over)
-		return trap.Verdict{}, false
+		return trap.Done(int64(fd)), true
 	}
-	return in.Then(t, fd), true
+	v = in.Then(t, fd)
+	if v.Kind == trap.KindFail && in.At < 0 {
+		v = (&trap.Close{FD: fd, Next: v}).Verdict()
+	}
+	return v, true
 }
 
-func (t *task) addition(file int, cloexec bool) addition {
+// give installs file in the task, at a number if that is not negative, and closes
+// it here. ESRCH: the task was killed.
+func (t *task) give(file int, at int32, cloexec bool) (int32, unix.Errno) {
 	a := addition{id: t.f.id, file: uint32(file)}
+	if at >= 0 {
+		a.flags, a.number = unix.SECCOMP_ADDFD_FLAG_SETFD, uint32(at)
+	}
 	if cloexec {
 		a.numFlags = unix.O_CLOEXEC
 	}
-	return a
+	fd, errno := t.e.listener.add(&a)
+	unix.Close(file)
+	switch errno {
+	case 0:
+		t.e.stats.installs.Add(1)
+	case unix.ENOENT:
+		errno = unix.ESRCH
+	}
+	return fd, errno
 }

@@ -20,7 +20,10 @@ func (t *task) receive(r *trap.Receive) (trap.Verdict, bool) {
 		return trap.Verdict{}, false
 	}
 	if r.Gate != nil {
-		t.e.gates.enter(r.Gate)
+		t.letGo() // before another goroutine has the task
+		if !t.e.gates.enter(r.Gate, func() { t.apply(r.Verdict()) }) {
+			return trap.Verdict{}, false
+		}
 		defer t.e.gates.leave(r.Gate)
 	}
 	if r.Check != nil {
@@ -49,10 +52,23 @@ func (t *task) receive(r *trap.Receive) (trap.Verdict, bool) {
 		closeFile(m.right)
 		return r.Then(t, -int64(errno), 0, -1), true
 	}
-	if m.right >= 0 {
-		return t.take(r, m)
+	return t.took(r, m), true
+}
+
+// took ends a receive, and gives the task the descriptor that came along.
+func (t *task) took(r *trap.Receive, m *message) trap.Verdict {
+	if m.right < 0 {
+		return r.Then(t, int64(m.n), m.flags, -1)
 	}
-	return r.Then(t, int64(m.n), m.flags, -1), true
+	fd, errno := t.give(m.right, -1, r.CloseOnExec)
+	if errno != 0 { // scm_detach_fds gives no reason
+		return r.Then(t, int64(m.n), m.flags|unix.MSG_CTRUNC, -1)
+	}
+	v := r.Then(t, int64(m.n), m.flags, fd)
+	if v.Kind == trap.KindFail {
+		return (&trap.Close{FD: fd, Next: v}).Verdict()
+	}
+	return v
 }
 
 // receiveSoon is a nap until there is something. The task itself waits for longer,
@@ -64,33 +80,6 @@ func (t *task) receiveSoon(r *trap.Receive) trap.Verdict {
 		return r.Verdict()
 	}
 	return w.Verdict()
-}
-
-// take gives the task the descriptor that came along, with the answer. Then has
-// to accept it before the number is known.
-func (t *task) take(r *trap.Receive, m *message) (trap.Verdict, bool) {
-	t.incoming = m.right
-	v := r.Then(t, int64(m.n), m.flags, incomingFD)
-	t.incoming = -1
-	if v.Kind != trap.KindDone {
-		closeFile(m.right)
-		return v, true
-	}
-	a := t.addition(m.right, r.CloseOnExec)
-	a.flags = unix.SECCOMP_ADDFD_FLAG_SEND
-	_, errno := t.e.listener.add(&a)
-	if errno == 0 {
-		closeFile(m.right)
-		t.e.stats.installs.Add(1)
-		t.become(over)
-		return trap.Verdict{}, false
-	}
-	r.Returned(m.right)
-	if errno == unix.ENOENT || errno == unix.ESRCH { // killed
-		t.become(over)
-		return trap.Verdict{}, false
-	}
-	return trap.Fail(errno), true
 }
 
 func blocks(file int) bool {

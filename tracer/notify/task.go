@@ -1,8 +1,6 @@
 package notify
 
 import (
-	"math"
-
 	"netbox/tracer/proc"
 
 	"golang.org/x/sys/unix"
@@ -16,14 +14,7 @@ type task struct {
 	b  *buffers
 	// rested: a nap was in vain, and what waits now is for longer.
 	rested bool
-	// incoming is a descriptor of the supervisor's that the task is about to get,
-	// which is known to the handler by the number incomingFD; else -1.
-	incoming int
 }
-
-// incomingFD stands for the number of a descriptor until the kernel has given it:
-// one beyond every limit (sysctl fs.nr_open).
-const incomingFD = math.MaxInt32
 
 // buffers are what ReadPath and Path return, and a payload on its way.
 type buffers struct {
@@ -88,13 +79,6 @@ func (t *task) Path(fd int32) ([]byte, unix.Errno) {
 }
 
 func (t *task) Inode(fd int32) (uint64, unix.Errno) {
-	if fd == incomingFD && t.incoming >= 0 {
-		var st unix.Stat_t
-		if err := unix.Fstat(t.incoming, &st); err != nil {
-			return 0, proc.Errno(err)
-		}
-		return st.Ino, 0
-	}
 	ino, e := proc.SocketInode(t.th.tid, fd)
 	return ino, t.still(e)
 }

@@ -33,6 +33,10 @@ type Front interface {
 	// Release lets a task that was handed over come to the stop that the loop has
 	// asked for.
 	Release(tid int)
+	// EnterGate and LeaveGate keep the front out of a trap.Receive's Gate. The front
+	// itself is in one for the time of a call that does not wait.
+	EnterGate(key any)
+	LeaveGate(key any)
 	// Interrupted says how call c of tid ends, which is about to be restarted or to
 	// fail with EINTR.
 	Interrupted(tid int, c trap.Call) Ending

@@ -94,6 +94,9 @@ func (o *receiveRun) enterGate(t *task) bool {
 		return false
 	}
 	g.held, o.holding = true, g
+	if t.e.front != nil {
+		t.e.front.EnterGate(g.key)
+	}
 	return true
 }
 
@@ -110,6 +113,9 @@ func (o *receiveRun) leaveGate(t *task) {
 	o.holding = nil
 	if len(g.queue) == 0 {
 		delete(t.e.gates, g.key)
+		if t.e.front != nil {
+			t.e.front.LeaveGate(g.key)
+		}
 		return
 	}
 	next := g.queue[0]
