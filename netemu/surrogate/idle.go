@@ -117,5 +117,6 @@ func (s *Stream) abandoned() bool {
 		return false
 	}
 	defer unix.Close(fd)
-	return unix.Bind(fd, s.name) == nil
+	// Bind writes to its address, and several may ask at once.
+	return unix.Bind(fd, &unix.SockaddrUnix{Name: s.name.Name}) == nil
 }
