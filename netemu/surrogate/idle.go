@@ -117,6 +117,6 @@ func (s *Stream) abandoned() bool {
 		return false
 	}
 	defer unix.Close(fd)
-	// A copy: Bind writes to its argument, and several may ask at once.
+	// Bind writes to its address, and several may ask at once.
 	return unix.Bind(fd, &unix.SockaddrUnix{Name: s.name.Name}) == nil
 }
