@@ -120,6 +120,7 @@ func (d *datagram) takeQueued() (any bool) {
 			return any
 		}
 		any = true
+		d.in.takeFailed() // the same, or an older one
 		d.mu.Lock()
 		if len(d.errors) < maxQueuedErrors {
 			d.errors = append(d.errors, queuedNow(q))

@@ -60,6 +60,8 @@ type Emulator struct {
 	misled  atomic.Bool // see symlink and chroot
 	packets packetSockets
 	prompt  prompt
+	// udpDrops counts the datagrams that inboxes had no room for.
+	udpDrops atomic.Uint64
 
 	sweepNow chan struct{}
 	stop     chan struct{}
