@@ -28,7 +28,8 @@ type datagram struct {
 	done        chan struct{}
 	unsubscribe func()
 
-	in inbox
+	in   inbox
+	cork cork
 
 	// filter is the program of SO_ATTACH_FILTER, nil: none.
 	filter atomic.Pointer[filter.Program]
@@ -139,6 +140,7 @@ func (d *datagram) shutdown(c trap.Call, how int32) trap.Verdict {
 	if d.idn.family == unix.AF_NETLINK || d.idn.family == unix.AF_PACKET {
 		return trap.Fail(unix.EOPNOTSUPP)
 	}
+	d.flush()
 	_, unconnected := d.tr.peer()
 	d.mu.Lock()
 	d.readShut = d.readShut || how != unix.SHUT_WR

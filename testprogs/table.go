@@ -153,6 +153,7 @@ var Programs = []Program{
 		compared(every(dynamic, "udp overflow")),
 		needing(NetRaw, compared(every(dynamic, "raw packet"))),
 	)},
+	{"cork", compared(every(dynamic, "gathers"))},
 	{"args_io", compared(every(dynamic, "send receive receive_datagram messages read_write"))},
 	{"args_sockopt", compared(every(dynamic, "get set round_trip"))},
 	{GoProgram, join(
