@@ -16,10 +16,11 @@ type wanted struct {
 	hopLimit, trafficClass, pktInfo6 bool
 	hopLimit2292, pktInfo2292        bool // RFC 2292's, with other numbers
 	auxData                          bool
+	overflow                         bool
 }
 
 // messages are the control messages that go with a datagram, in the order in
-// which Linux adds them (sock_recv_timestamp, then ip_cmsg_recv or
+// which Linux adds them (sock_recv_timestamp, sock_recv_drops, then ip_cmsg_recv or
 // ip6_datagram_recv_ctl).
 func (w wanted) messages(family int, a arrival) []abi.Cmsg {
 	var out []abi.Cmsg
@@ -36,6 +37,7 @@ func (w wanted) messages(family int, a arrival) []abi.Cmsg {
 		// struct scm_timestamping: the software's, and two of hardware.
 		return append(abi.TimespecAt(c.Timestamp).Bytes(), make([]byte, 2*abi.SizeofTimespec)...)
 	})
+	add(w.overflow && a.drops > 0, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, func() []byte { return abi.IntBytes(int32(a.drops)) })
 	add(w.credentials, unix.SOL_SOCKET, unix.SCM_CREDENTIALS, func() []byte { return abi.Ucred{}.Bytes() })
 	v6 := family == unix.AF_INET6
 	add(w.pktInfo && c.PktInfo != nil && c.PktInfo.Dst.Unmap().Is4(), unix.SOL_IP, unix.IP_PKTINFO, func() []byte {

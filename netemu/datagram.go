@@ -28,6 +28,9 @@ type datagram struct {
 	done        chan struct{}
 	unsubscribe func()
 
+	in   inbox
+	cork cork
+
 	// filter is the program of SO_ATTACH_FILTER, nil: none.
 	filter atomic.Pointer[filter.Program]
 
@@ -102,7 +105,10 @@ func (e *Emulator) startDatagram(id identity, flags int, tr transport) (*datagra
 		readable: make(chan struct{}, 1), done: make(chan struct{}), unsubscribe: func() {},
 	}
 	if src, ok := tr.(source); ok {
-		d.unsubscribe = src.subscribe(func() { token(d.readable) })
+		d.unsubscribe = src.subscribe(func() {
+			d.arrive()
+			token(d.readable)
+		})
 		e.wg.Add(1) // inbound
 		go d.inbound()
 	}
@@ -136,6 +142,7 @@ func (d *datagram) shutdown(c trap.Call, how int32) trap.Verdict {
 	if d.idn.family == unix.AF_NETLINK || d.idn.family == unix.AF_PACKET {
 		return trap.Fail(unix.EOPNOTSUPP)
 	}
+	d.flush()
 	_, unconnected := d.tr.peer()
 	d.mu.Lock()
 	d.readShut = d.readShut || how != unix.SHUT_WR
@@ -174,40 +181,35 @@ func (d *datagram) inbound() {
 var datagramBuffers = sync.Pool{New: func() any { b := make([]byte, surrogate.MaxDatagram); return &b }}
 
 // pull moves what is there to the surrogate. EAGAIN: all of it. ENOBUFS: the
-// surrogate is full, the rest stays in netstack's receive buffer, which drops
-// when it is full as SO_RCVBUF says. ECONNREFUSED: the surrogate is closed.
+// surrogate is full, the rest stays in the inbox. ECONNREFUSED: the surrogate is
+// closed.
 func (d *datagram) pull() unix.Errno {
 	d.pulling.Lock()
 	defer d.pulling.Unlock()
-	buf := datagramBuffers.Get().(*[]byte)
-	defer datagramBuffers.Put(buf)
+	d.arrive()
+	d.takePending()
 	for {
-		if !d.sur.Writable() {
-			return unix.ENOBUFS
-		}
-		n, a, errno := d.tr.receive(*buf)
-		queued := d.takeQueued()
+		r, errno := d.forward()
 		switch errno {
 		case 0:
-		case unix.EINTR:
-			continue
-		case unix.EAGAIN:
+		case unix.ECONNREFUSED:
+			d.e.refuse(d, r.a, r.data)
 			return errno
 		default:
-			// An error of the queue is pending too, until the queue is taken.
-			if !queued {
-				d.fail(errno)
-			}
-			continue
-		}
-		n, keep := d.filtered((*buf)[:n], a)
-		if !keep {
-			continue
-		}
-		if errno := d.sur.Push((*buf)[:n], a); errno == unix.ECONNREFUSED {
-			d.e.refuse(d, a, (*buf)[:n])
 			return errno
 		}
+	}
+}
+
+// takePending shows the error that the transport has for the task.
+func (d *datagram) takePending() {
+	errno := d.in.takeFailed()
+	if ep := d.tr.endpoint(); ep != nil && errno == 0 {
+		errno = ep.TakePending()
+	}
+	// An error of the queue is pending too, until the queue is taken.
+	if queued := d.takeQueued(); errno != 0 && !queued {
+		d.fail(errno)
 	}
 }
 
@@ -234,6 +236,7 @@ func (d *datagram) close() {
 	d.unsubscribe()
 	close(d.done)
 	d.tr.close()
+	d.in.clear()
 	d.sur.Close()
 	d.e.reg.remove(d)
 }

@@ -147,6 +147,7 @@ func (d *datagram) takeQueued() (pending bool) {
 		if !ok {
 			return pending
 		}
+		d.in.takeFailed() // the same, or an older one
 		d.mu.Lock()
 		if len(d.errors) < maxQueuedErrors {
 			d.errors = append(d.errors, queuedNow(q))

@@ -51,12 +51,12 @@ func (d *datagram) calledBy(t trap.Task) {
 // sendNow sends to the connected peer. A failure is the socket's pending error:
 // the task has its return value already.
 func (d *datagram) sendNow(p []byte) {
-	errno := d.tr.send(p, nil, nil)
+	errno := d.gatherOrSend(p, nil, nil, false)
 	if errno != 0 && d.takeQueued() {
 		// It was the error of an earlier datagram, which the queue tells.
-		errno = d.tr.send(p, nil, nil)
+		errno = d.gatherOrSend(p, nil, nil, false)
 	}
-	if errno != 0 && errno != unix.EDESTADDRREQ {
+	if errno != 0 && errno != unix.EDESTADDRREQ && errno != unix.EPIPE {
 		d.fail(errno)
 	}
 }

@@ -66,17 +66,7 @@ func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
 	if errno := d.checkSize(o); errno != 0 {
 		return 0, errno
 	}
-	to, errno := d.destination(o.name)
-	if errno == 0 && to != nil && to.Addr.Addr().Unmap().Is4() {
-		errno = checkIPv4(o) // udpv6_sendmsg goes on with udp_sendmsg
-	}
-	if errno == 0 {
-		errno = d.checkDestination(to)
-	}
-	if errno != 0 {
-		return 0, errno
-	}
-	sc, errno := d.sendControl(t, o.control, to)
+	to, sc, errno := d.whither(t, o)
 	if errno != 0 {
 		return 0, errno
 	}
@@ -84,15 +74,45 @@ func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
 	if d.idn.family == unix.AF_NETLINK {
 		limit = maxNetlinkMessage
 	} else if o.length() > uint64(limit) {
+		d.cork.drop()
 		return 0, d.tooLong(to)
 	} else if o.flags&unix.MSG_PROXY != 0 {
 		return int(o.length()), 0 // MSG_PROBE: ip_make_skb makes no packet
 	}
 	p, errno := gather(t, o.vec, limit)
 	if errno != 0 {
+		d.cork.drop()
 		return 0, errno
 	}
-	return len(p), d.transmit(p, to, sc)
+	return len(p), d.gatherOrSend(p, to, sc, o.flags&unix.MSG_MORE != 0)
+}
+
+// whither is where a datagram goes, nil: to the peer, and with which control data.
+// What is added to an open datagram goes where that does.
+func (d *datagram) whither(t trap.Task, o outgoing) (*abi.Sockaddr, *stack.SendControl, unix.Errno) {
+	corked, open := d.cork.opened()
+	if open && d.idn.family == unix.AF_INET {
+		return nil, nil, 0
+	}
+	to, errno := d.destination(o.name)
+	isIPv4 := to != nil && to.Addr.Addr().Unmap().Is4()
+	if errno == 0 && isIPv4 {
+		errno = checkIPv4(o) // udpv6_sendmsg goes on with udp_sendmsg
+	}
+	if open && errno == 0 {
+		if isIPv4 && !corked.Addr.Addr().Unmap().Is4() {
+			errno = unix.EINVAL
+		}
+		return nil, nil, errno
+	}
+	if errno == 0 {
+		errno = d.checkDestination(to)
+	}
+	if errno != 0 {
+		return nil, nil, errno
+	}
+	sc, errno := d.sendControl(t, o.control, to)
+	return to, sc, errno
 }
 
 // tooLong is the errno of a datagram that no IP packet has room for, which the
@@ -170,12 +190,19 @@ func (d *datagram) destination(raw []byte) (*abi.Sockaddr, unix.Errno) {
 
 // transmit sends one datagram of the task.
 func (d *datagram) transmit(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno {
-	d.mu.Lock()
-	shut := d.writeShut
-	d.mu.Unlock()
-	if shut {
+	if d.isWriteShut() {
 		return unix.EPIPE
 	}
+	return d.deliver(p, to, c)
+}
+
+func (d *datagram) isWriteShut() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.writeShut
+}
+
+func (d *datagram) deliver(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno {
 	errno := d.tr.send(p, to, c)
 	if _, isRaw := d.tr.(*raw); errno != 0 && isRaw && d.takeQueued() {
 		// Raw sockets do not tell a pending error to a sender (ip_append_data

@@ -65,6 +65,8 @@ type Emulator struct {
 	packets packetSockets
 	prompt  prompt
 	short   *relay.Shortcuts
+	// udpDrops counts the datagrams that inboxes had no room for.
+	udpDrops atomic.Uint64
 
 	sweepNow chan struct{}
 	stop     chan struct{}

@@ -172,6 +172,7 @@ func (d *datagram) row() (netlink.Socket, bool) {
 	if remote, errno := d.tr.peer(); errno == 0 {
 		r.State, r.Remote = stateEstablished, remote.Addr
 	}
+	r.ReceiveQueue, r.Drops = uint32(d.receiveMemory()), d.in.drops.Load()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.readShut {

@@ -17,7 +17,7 @@ import (
 
 // packet is the transport of a packet socket, see packet(7): it is shown the
 // frames of the interfaces by [packetSockets], and keeps those that it wants in
-// a queue or in the ring that the program has mapped.
+// the inbox or in the ring that the program has mapped.
 type packet struct {
 	e      *Emulator
 	sock   *datagram
@@ -26,8 +26,6 @@ type packet struct {
 	mu       sync.Mutex
 	protocol uint16 // EtherType; 0: none, ETH_P_ALL: any
 	nic      int32  // 0: any
-	queue    []received
-	queued   int // bytes, with queuedCost for each frame
 	// full counts the packets that the limits of the queue dropped and packets
 	// those that were kept, since the program last asked (PACKET_STATISTICS).
 	full, packets  uint32
@@ -43,20 +41,6 @@ type packet struct {
 	fd    int32
 	woken bool
 }
-
-// received is a frame that waits for the program.
-type received struct {
-	data []byte
-	a    arrival
-}
-
-// queuedCost is what a waiting frame costs besides its bytes: Linux charges a
-// socket buffer for itself too (SKB_TRUESIZE(0) is 576), and received with what it
-// points to and its place in the queue is no more.
-const queuedCost = 576
-
-// cost is what a frame takes of SO_RCVBUF, in bytes.
-func (r received) cost() int { return len(r.data) + queuedCost }
 
 // socketPacket makes an AF_PACKET socket.
 func (e *Emulator) socketPacket(t trap.Task, id identity, flags int) trap.Verdict {
@@ -162,19 +146,8 @@ func (p *packet) send(b []byte, to *abi.Sockaddr, _ *stack.SendControl) unix.Err
 	return p.e.stack.SendFrame(i.Index, frame)
 }
 
-// receive takes the oldest frame of the queue.
-func (p *packet) receive(buf []byte) (int, arrival, unix.Errno) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.queue) == 0 {
-		return 0, arrival{}, unix.EAGAIN
-	}
-	r := p.queue[0]
-	p.queue[0] = received{}
-	p.queue = p.queue[1:]
-	p.queued -= r.cost()
-	return copy(buf, r.data), r.a, 0
-}
+// receive has nothing: frames go to the inbox as they are shown.
+func (p *packet) receive([]byte) (int, arrival, unix.Errno) { return 0, arrival{}, unix.EAGAIN }
 
 func (p *packet) queuedError() (stack.QueuedError, bool) { return stack.QueuedError{}, false }
 func (p *packet) endpoint() *stack.Endpoint              { return nil }
@@ -191,7 +164,6 @@ func (p *packet) close() {
 	p.e.packets.remove(p)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue, p.queued = nil, 0
 	if p.ring != nil {
 		p.ring.Close()
 		p.ring = nil
@@ -251,16 +223,13 @@ func (p *packet) wantsLocked(f stack.Frame) bool {
 
 // queueLocked keeps a packet of frame, as long as SO_RCVBUF has room.
 func (p *packet) queueLocked(frame, data []byte, a arrival) {
-	if p.queued >= int(p.sock.mem.get("SO_RCVBUF", defaultBuffer)) {
+	if len(data)+stack.HeaderLen < len(frame) { // cut: the rest would stay with it
+		data = slices.Clone(data)
+	}
+	if !p.sock.put(data, a, memoryOf(len(frame)-stack.HeaderLen, ipv4Header+sizeofUDPHeader)) {
 		p.full++
 		return
 	}
 	p.packets++
-	if len(data)+stack.HeaderLen < len(frame) { // cut: the rest would stay with it
-		data = slices.Clone(data)
-	}
-	r := received{data, a}
-	p.queue = append(p.queue, r)
-	p.queued += r.cost()
 	p.notify()
 }

@@ -29,7 +29,8 @@ func (p *packet) setRing(q abi.TpacketReq) unix.Errno {
 	if errno != 0 {
 		return errno
 	}
-	p.ring, p.queue, p.queued = r, nil, 0
+	p.ring = r
+	p.sock.in.clear()
 	return 0
 }
 

@@ -10,6 +10,7 @@ import (
 	"netbox/abi"
 	"netbox/netemu/filter"
 	"netbox/netemu/stack"
+	"netbox/netemu/surrogate"
 )
 
 // keeping is a filter that keeps n bytes of every packet.
@@ -27,10 +28,11 @@ func keeping(t *testing.T, n uint32) *filter.Program {
 // TestPacketQueueBound: what a packet socket keeps is bounded by SO_RCVBUF, however
 // little its filter leaves of a frame.
 func TestPacketQueueBound(t *testing.T) {
-	if size := unsafe.Sizeof(received{}) + unsafe.Sizeof(abi.TpacketAuxdata{}); size > queuedCost {
-		t.Errorf("an entry of %d bytes is charged %d", size, queuedCost)
+	least := memoryOf(0, 0)
+	if size := int(unsafe.Sizeof(received{}) + unsafe.Sizeof(abi.TpacketAuxdata{})); size > least {
+		t.Errorf("an entry of %d bytes is charged %d", size, least)
 	}
-	const most = defaultBuffer/queuedCost + 1
+	most := defaultBuffer/least + 1
 	for _, c := range []struct {
 		name   string
 		cooked bool
@@ -42,25 +44,42 @@ func TestPacketQueueBound(t *testing.T) {
 		{"empty cooked", true, stack.HeaderLen, nil},
 		{"whole", false, 1514, nil},
 	} {
-		p := &packet{sock: &datagram{}, cooked: c.cooked, protocol: unix.ETH_P_ALL, notify: func() {}}
+		sur, pair, err := surrogate.NewDatagram[arrival](true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &packet{sock: &datagram{sur: sur}, cooked: c.cooked, protocol: unix.ETH_P_ALL, notify: func() {}}
 		p.sock.filter.Store(c.filter)
 		for range most + 100 {
 			p.take(stack.Frame{NIC: stack.Loopback, Protocol: unix.ETH_P_IP, Data: make([]byte, c.frame)})
 		}
 		pinned := 0
-		for _, r := range p.queue {
+		for _, r := range p.sock.in.list {
 			pinned += cap(r.data)
 		}
-		if len(p.queue) > most || pinned > defaultBuffer+c.frame || p.full == 0 {
-			t.Errorf("%s: %d frames with %d bytes are kept, %d dropped", c.name, len(p.queue), pinned, p.full)
+		n := len(p.sock.in.list)
+		if n > most || pinned > defaultBuffer+c.frame || p.full == 0 {
+			t.Errorf("%s: %d frames with %d bytes are kept, %d dropped", c.name, n, pinned, p.full)
 		}
-		for range len(p.queue) {
-			if _, _, errno := p.receive(nil); errno != 0 {
-				t.Error(errno)
+		for range n {
+			if _, errno := p.sock.forward(); errno != 0 {
+				break
 			}
 		}
-		if p.queued != 0 {
-			t.Errorf("%s: the empty queue is charged %d bytes", c.name, p.queued)
+		left := len(p.sock.in.list)
+		for range n - left {
+			if _, err := unix.Read(pair.T, make([]byte, 1)); err != nil {
+				t.Error(err)
+			}
 		}
+		want := 0
+		for _, r := range p.sock.in.list {
+			want += r.a.memory
+		}
+		if got := p.sock.receiveMemory(); got != want {
+			t.Errorf("%s: %d frames are charged %d bytes, want %d", c.name, left, got, want)
+		}
+		sur.Close()
+		unix.Close(pair.T)
 	}
 }

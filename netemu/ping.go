@@ -174,7 +174,7 @@ func checksum(b []byte) uint16 {
 // receive takes what the raw endpoint got: a reply is delivered, an error that
 // quotes a request of this socket is queued and pending, the rest is not ours.
 func (p *ping) receive(buf []byte) (int, arrival, unix.Errno) {
-	d, errno := p.ep.Receive(buf, false)
+	d, errno := p.ep.Next(buf)
 	if errno != 0 {
 		return 0, arrival{}, errno
 	}

@@ -16,8 +16,17 @@ var _ procfs.Source = procSource{}
 func (p procSource) Interfaces() []stack.Interface { return p.e.stack.Interfaces() }
 func (p procSource) Routes() []stack.Route         { return p.e.stack.Routes() }
 func (p procSource) Groups() []stack.Group         { return p.e.stack.Groups() }
-func (p procSource) Counters() map[string]uint64   { return p.e.stack.Counters() }
 func (p procSource) Limits() stack.Limits          { return p.e.stack.Limits() }
+
+// Counters are netstack's, which has counted as received what an inbox dropped.
+func (p procSource) Counters() map[string]uint64 {
+	c := p.e.stack.Counters()
+	drops := p.e.udpDrops.Load()
+	c["UdpInDatagrams"] -= min(drops, c["UdpInDatagrams"])
+	c["UdpInErrors"] += drops
+	c["UdpRcvbufErrors"] += drops
+	return c
+}
 
 func (p procSource) Sockets(table, family uint8) []netlink.Socket {
 	return inventory(p).Sockets(table, family)

@@ -59,7 +59,7 @@ func (r *raw) send(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno 
 }
 
 func (r *raw) receive(buf []byte) (int, arrival, unix.Errno) {
-	d, errno := r.ep.Receive(buf, false)
+	d, errno := r.ep.Next(buf)
 	if errno != 0 {
 		return 0, arrival{}, errno
 	}

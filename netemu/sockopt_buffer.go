@@ -37,17 +37,20 @@ func bufferSize(name string, o stack.IntOption, least int32) option {
 			}
 			return setNumber(s, o, double/2)
 		},
-		getInt: func(s socket) (int32, unix.Errno) {
-			v := int32(defaultBuffer)
-			if s.endpoint() != nil {
-				var errno unix.Errno
-				if v, errno = getNumber(s, o); errno != 0 {
-					return 0, errno
-				}
-			}
-			return int32(s.memo().get(name, int64(v))), 0
-		},
+		getInt: func(s socket) (int32, unix.Errno) { return bufferOf(s, name, o) },
 	}
+}
+
+// bufferOf is the size of a buffer, as it is told.
+func bufferOf(s socket, name string, o stack.IntOption) (int32, unix.Errno) {
+	v := int32(defaultBuffer)
+	if s.endpoint() != nil {
+		var errno unix.Errno
+		if v, errno = getNumber(s, o); errno != 0 {
+			return 0, errno
+		}
+	}
+	return int32(s.memo().get(name, int64(v))), 0
 }
 
 // setLinger tells netstack of SO_LINGER. A negative time is a very long one

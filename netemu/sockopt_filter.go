@@ -96,12 +96,12 @@ const sizeofUDPHeader = 8
 // transportHeader is the UDP header of a received datagram, which its socket's
 // filter sees, with a checksum of 0; nil on other sockets.
 func (d *datagram) transportHeader(payload int, a arrival) []byte {
-	if !isUDP(&d.idn) {
+	u, ok := d.tr.(*udp)
+	if !ok {
 		return nil
 	}
-	local, _ := d.tr.name() // cannot fail
 	b := binary.BigEndian.AppendUint16(nil, a.from.Addr.Port())
-	b = binary.BigEndian.AppendUint16(b, local.Addr.Port())
+	b = binary.BigEndian.AppendUint16(b, uint16(u.port.Load()))
 	b = binary.BigEndian.AppendUint16(b, uint16(sizeofUDPHeader+payload))
 	return append(b, 0, 0)
 }

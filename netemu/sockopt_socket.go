@@ -60,7 +60,7 @@ var socketOptions = map[int32]option{
 	unix.SO_SELECT_ERR_QUEUE: native("SO_SELECT_ERR_QUEUE", ""),
 	unix.SO_BUSY_POLL:        native("SO_BUSY_POLL", "there is no device to poll"),
 	unix.SO_PREFER_BUSY_POLL: native("SO_PREFER_BUSY_POLL", "there is no device to poll"),
-	unix.SO_RXQ_OVFL:         native("SO_RXQ_OVFL", "drops are not told"),
+	unix.SO_RXQ_OVFL:         want("SO_RXQ_OVFL", func(w *wanted) *bool { return &w.overflow }),
 	unix.SO_INCOMING_CPU:     native("SO_INCOMING_CPU", "there are no receive queues"),
 	unix.SO_INCOMING_NAPI_ID: native("SO_INCOMING_NAPI_ID", ""),
 	unix.SO_MAX_PACING_RATE:  {name: "SO_MAX_PACING_RATE", native: true, size: 8, partial: "nothing is paced"},
@@ -72,7 +72,7 @@ var socketOptions = map[int32]option{
 	unix.SO_NOFCS:            native("SO_NOFCS", "there is no such device"),
 	unix.SO_BPF_EXTENSIONS:   native("SO_BPF_EXTENSIONS", ""),
 	unix.SO_COOKIE:           native("SO_COOKIE", ""),
-	unix.SO_MEMINFO:          native("SO_MEMINFO", "tells of the surrogate"),
+	unix.SO_MEMINFO:          {name: "SO_MEMINFO", get: memoryInfo, partial: "what waits to be sent is 0, and everything of streams but the sizes"},
 
 	// On streams and netlink sockets as from a kernel that socket filters were
 	// left out of.
@@ -95,6 +95,22 @@ func setReusePort(s socket, v int32) unix.Errno {
 // the sandbox's network.
 func denied(name string) option {
 	return option{name: name, partial: "refused, root too", setInt: func(socket, int32) unix.Errno { return unix.EPERM }}
+}
+
+// memoryInfo is SO_MEMINFO (sk_get_meminfo): numbers by SK_MEMINFO_*.
+func memoryInfo(s socket, _ int) ([]byte, unix.Errno) {
+	var info [unix.SK_MEMINFO_VARS]int32
+	info[unix.SK_MEMINFO_RCVBUF], _ = bufferOf(s, "SO_RCVBUF", stack.ReceiveBuffer)
+	info[unix.SK_MEMINFO_SNDBUF], _ = bufferOf(s, "SO_SNDBUF", stack.SendBuffer)
+	if d, ok := s.(*datagram); ok {
+		info[unix.SK_MEMINFO_RMEM_ALLOC] = int32(d.receiveMemory())
+		info[unix.SK_MEMINFO_DROPS] = int32(d.in.drops.Load())
+	}
+	var b []byte
+	for _, n := range info {
+		b = append(b, abi.IntBytes(n)...)
+	}
+	return b, 0
 }
 
 func acceptsConnections(s socket) int {

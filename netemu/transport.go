@@ -17,8 +17,9 @@ type transport interface {
 	peer() (abi.Sockaddr, unix.Errno)
 	// send sends p; to is nil for the connected peer.
 	send(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno
-	// receive takes the next datagram, in buf. EAGAIN: none. EINTR: what came
-	// was not for the task, look again. Another errno: a pending error.
+	// receive takes the next datagram, in buf; netstack calls it. EAGAIN: none.
+	// EINTR: what came was not for the task, look again. Another errno: it was an
+	// error, which is pending.
 	receive(buf []byte) (int, arrival, unix.Errno)
 	// queuedError takes an entry of the IP_RECVERR queue.
 	queuedError() (stack.QueuedError, bool)
@@ -38,4 +39,6 @@ type arrival struct {
 	from    abi.Sockaddr
 	control stack.Control
 	aux     *abi.TpacketAuxdata // of packet sockets
+	memory  int                 // what it costs of SO_RCVBUF
+	drops   uint32              // how many the socket had dropped before it
 }

@@ -2,6 +2,7 @@ package netemu
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -53,12 +54,15 @@ type udp struct {
 	// stack's choice and the association is dissolved: udp_disconnect gives it
 	// up then. Netstack keeps it, unseen, until the socket is used again.
 	named, released bool
+	// port is the one that filters see.
+	port atomic.Uint32
 }
 
 func newUDP(id identity, ep *stack.Endpoint) transport { return &udp{inet: inet{id.family, ep}} }
 
 func (u *udp) bind(sa abi.Sockaddr) unix.Errno {
 	errno := u.inet.bind(sa)
+	u.notePort()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.named = u.named || errno == 0 && sa.Addr.Port() != 0
@@ -95,7 +99,14 @@ func (u *udp) autobind() unix.Errno {
 	if errno := u.ep.Bind(stack.Addr{}); errno != 0 {
 		return unix.EAGAIN
 	}
+	u.notePort()
 	return 0
+}
+
+func (u *udp) notePort() {
+	if a, errno := u.ep.Local(); errno == 0 {
+		u.port.Store(uint32(a.Port()))
+	}
 }
 
 func (u *udp) name() (abi.Sockaddr, unix.Errno) {
@@ -119,7 +130,7 @@ func (u *udp) send(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno 
 }
 
 func (u *udp) receive(buf []byte) (int, arrival, unix.Errno) {
-	d, errno := u.ep.Receive(buf, false)
+	d, errno := u.ep.Next(buf)
 	if errno != 0 {
 		return 0, arrival{}, errno
 	}

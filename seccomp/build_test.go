@@ -111,6 +111,7 @@ func TestRows(t *testing.T) {
 		{"sendto", [6]uint64{3, 1, 1, 0, 0x1000, 16}, trace},
 		{"sendto", [6]uint64{3, 1, 1, 0, high, 16}, trace}, // only the upper half
 		{"sendto", [6]uint64{3, 1, 1, unix.MSG_OOB, 0, 0}, trace},
+		{"sendto", [6]uint64{3, 1, 1, unix.MSG_MORE | unix.MSG_NOSIGNAL, 0, 0}, trace},
 		{"sendto", [6]uint64{3, 1, 1, unix.MSG_OOB << 32, 0, 0}, allow}, // an int
 		{"recvfrom", [6]uint64{3, 1, 1, 0, 0, 0}, allow},
 		{"recvfrom", [6]uint64{3, 1, 1, unix.MSG_PEEK, 0, 0}, allow},

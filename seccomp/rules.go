@@ -80,6 +80,10 @@ var addressed = [][]test{
 	{{arg: 3, op: anyBit32, val: flagged}},
 }
 
+// sent holds for sendto. One with MSG_MORE adds to a datagram; a stream's costs a
+// stop for nothing.
+var sent = append([][]test{{{arg: 3, op: anyBit32, val: unix.MSG_MORE}}}, addressed...)
+
 // received holds for recvfrom. One with MSG_DONTWAIT alone is how musl fetches
 // what the kernel has answered to a netlink request by the time send(2) returns:
 // the emulation sees to it that the answer is there.
@@ -99,7 +103,7 @@ var rules = []rule{
 	{"getsockopt", trap, nil, "the emulation's"},
 	{"setsockopt", trap, nil, "the emulation's"},
 	{"shutdown", trap, nil, "half-close and RST are the stack's"},
-	{"sendto", trap, addressed, "without an address and flags the surrogate takes the bytes natively"},
+	{"sendto", trap, sent, "without an address and flags the surrogate takes the bytes natively"},
 	{"recvfrom", trap, received, "without an address and flags the surrogate gives the bytes natively"},
 	{"sendmsg", trap, nil, "the address and control data are in memory, out of the filter's sight"},
 	{"recvmsg", trap, nil, "the address and control data are in memory, out of the filter's sight"},

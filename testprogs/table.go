@@ -150,6 +150,11 @@ var Programs = []Program{
 		only(Boxed, "Linux may serve i386 programs", every(dynamic, "foreign_abis_refused")),
 	)},
 	{"args_socket", compared(every(dynamic, "socket socketpair bind connect names listen_shutdown accept"))},
+	{"queue", join(
+		compared(every(dynamic, "udp overflow")),
+		needing(NetRaw, compared(every(dynamic, "raw packet"))),
+	)},
+	{"cork", compared(every(dynamic, "gathers"))},
 	{"args_io", compared(every(dynamic, "send receive receive_datagram messages read_write"))},
 	{"args_sockopt", compared(every(dynamic, "get set round_trip"))},
 	{GoProgram, join(

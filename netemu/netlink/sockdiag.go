@@ -34,6 +34,7 @@ type Socket struct {
 	// ReceiveQueue and SendQueue are in bytes; for a listener they are the
 	// connections that wait and the backlog.
 	ReceiveQueue, SendQueue   uint32
+	Drops                     uint32 // received and not kept
 	ReceiveBuffer, SendBuffer uint32 // SO_RCVBUF, SO_SNDBUF, in bytes
 	TOS, TrafficClass         uint8
 	Priority                  uint32 // SO_PRIORITY

@@ -96,7 +96,7 @@ func (r *inetRequest) attributes(ae *nl.AttributeEncoder, s *Socket) {
 		ae.Bytes(diagMeminfo, words32(received, sent, 0, 0))
 	}
 	if r.asked(diagSKMeminfo) {
-		ae.Bytes(diagSKMeminfo, words32(received, s.ReceiveBuffer, 0, s.SendBuffer, 0, sent, 0, 0, 0))
+		ae.Bytes(diagSKMeminfo, words32(received, s.ReceiveBuffer, 0, s.SendBuffer, 0, sent, 0, 0, s.Drops))
 	}
 	if s.Raw {
 		ae.Uint8(diagProtocol, s.Protocol)

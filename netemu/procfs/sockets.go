@@ -147,7 +147,7 @@ func (t datagramTable) row(_ int, s netlink.Socket) (string, bool) {
 	}
 	line := fmt.Sprintf("%*d: %s %s %02X %08X:%08X %02X:%08X %08X %5d %8d %d %d %016x %d",
 		t.width, local.Port(), endpoint(t.family, local), endpoint(t.family, s.Remote), s.State,
-		s.SendQueue, s.ReceiveQueue, 0, 0, 0, s.UID, 0, s.Inode, 2, 0, 0)
+		s.SendQueue, s.ReceiveQueue, 0, 0, 0, s.UID, 0, s.Inode, 2, 0, s.Drops)
 	if t.padded {
 		line = padded(line, 127)
 	}

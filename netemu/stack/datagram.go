@@ -130,6 +130,29 @@ func (e *Endpoint) Send(p []byte, to *Addr, c *SendControl) (int, unix.Errno) {
 	return int(n), e.routeErrno(dst, errno(err))
 }
 
+// CheckSend says why nothing could be sent to to: what Send would find before it
+// looks at the length. A pending error comes first.
+func (e *Endpoint) CheckSend(to Addr, c *SendControl) unix.Errno {
+	if en := e.TakePending(); en != 0 {
+		return en
+	}
+	_, dst, en := e.writeOptions(&to, c)
+	switch {
+	case en != 0:
+		return en
+	case e.s.mtuTowards(dst) == 0:
+		return e.routeErrno(dst, unix.ENETUNREACH)
+	case e.s.isBroadcast(dst.Unmap()) && !e.ep.SocketOptions().GetBroadcast():
+		return unix.EACCES
+	}
+	return 0
+}
+
+// CheckLength says whether n bytes fit one datagram to to, as Send does.
+func (e *Endpoint) CheckLength(n int, to Addr) unix.Errno {
+	return e.checkSize(n, e.loopbackIfAny(to).Addr())
+}
+
 // mayFragment says whether n bytes of a raw socket fit an IP packet, whose
 // header the socket does not make itself.
 func (e *Endpoint) mayFragment(n int, dst netip.Addr) bool {

@@ -12,13 +12,35 @@ func (e *Endpoint) Receive(p []byte, peek bool) (Datagram, unix.Errno) {
 	if e.kind == kindTCP {
 		return Datagram{}, unix.EOPNOTSUPP
 	}
+	if en := e.TakePending(); en != 0 {
+		return Datagram{}, en
+	}
+	d, en := e.next(p, peek)
+	if en == unix.ESHUTDOWN {
+		en = 0
+	}
+	return d, en
+}
+
+// Next is Receive but for pending errors, which it leaves, and that nothing comes
+// after a shutdown. It may be called by a callback of Notify.
+func (e *Endpoint) Next(p []byte) (Datagram, unix.Errno) {
+	d, en := e.next(p, false)
+	if en == unix.ESHUTDOWN {
+		en = unix.EAGAIN
+	}
+	return d, en
+}
+
+// TakePending takes the pending error, 0: none.
+func (e *Endpoint) TakePending() unix.Errno {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.takePendingLocked()
+}
+
+func (e *Endpoint) next(p []byte, peek bool) (Datagram, unix.Errno) {
 	for {
-		e.mu.Lock()
-		en := e.takePendingLocked()
-		e.mu.Unlock()
-		if en != 0 {
-			return Datagram{}, en
-		}
 		d, en := e.receive(p, peek)
 		if en != 0 || e.isWanted(d) {
 			return d, en
@@ -29,12 +51,14 @@ func (e *Endpoint) Receive(p []byte, peek bool) (Datagram, unix.Errno) {
 	}
 }
 
-// receive reads one datagram, wanted or not.
+// receive reads one datagram, wanted or not. ESHUTDOWN: none will come.
 func (e *Endpoint) receive(p []byte, peek bool) (Datagram, unix.Errno) {
 	res, err := e.read(p, tcpip.ReadOptions{Peek: peek, NeedRemoteAddr: true})
 	switch err.(type) {
 	case nil:
 	case *tcpip.ErrBadBuffer: // len(p) is 0 and the datagram is not empty
+	case *tcpip.ErrClosedForReceive:
+		return Datagram{}, unix.ESHUTDOWN
 	default:
 		return Datagram{}, errno(err)
 	}

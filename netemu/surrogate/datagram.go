@@ -126,6 +126,16 @@ func (d *Datagram[M]) Oldest() (meta M, ok bool) {
 	return d.unread[0].meta, true
 }
 
+// Each calls f with what was remembered of every datagram in T's queue.
+func (d *Datagram[M]) Each(f func(M)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pruneLocked()
+	for _, u := range d.unread {
+		f(u.meta)
+	}
+}
+
 // Queued is the number of datagrams in T's queue.
 func (d *Datagram[M]) Queued() int {
 	d.mu.Lock()

@@ -145,10 +145,8 @@ static long send_size(struct call *c, const struct target *t)
 
 static long send_flags(struct call *c)
 {
-	// Not MSG_MORE: a datagram that it keeps open changes what later calls answer
-	// (docs/limits.md).
 	static const int bits[] = { MSG_OOB, MSG_PEEK, MSG_DONTROUTE, MSG_CTRUNC, MSG_PROXY, MSG_TRUNC, MSG_DONTWAIT, MSG_EOR,
-		MSG_WAITALL, MSG_FIN, MSG_SYN, MSG_CONFIRM, MSG_RST, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_WAITFORONE,
+		MSG_WAITALL, MSG_FIN, MSG_SYN, MSG_CONFIRM, MSG_RST, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_MORE, MSG_WAITFORONE,
 		MSG_CMSG_CLOEXEC, 1 << 30, (int)0x80000000 };
 	int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
 	while (one_in(2))

@@ -1,0 +1,113 @@
+package netemu
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
+	"netbox/netemu/stack"
+)
+
+// cork gathers what is sent with MSG_MORE, or while UDP_CORK is set, into one
+// datagram (udp(7)). The first send says where it goes and with which control
+// data; those of later ones are not looked at. [stack.Endpoint.CheckLength] bounds
+// its length.
+type cork struct {
+	mu      sync.Mutex
+	on      bool // UDP_CORK
+	open    bool // something waits
+	to      abi.Sockaddr
+	control *stack.SendControl
+	data    []byte
+}
+
+// opened says whether a datagram waits, and where it goes.
+func (c *cork) opened() (to abi.Sockaddr, open bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.to, c.open
+}
+
+// drop throws away what waits: each error does (udp_flush_pending_frames).
+func (c *cork) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dropLocked()
+}
+
+func (c *cork) dropLocked() { c.open, c.data, c.control = false, nil, nil }
+
+// gatherOrSend sends p, or keeps it for the datagram that more belongs to.
+func (d *datagram) gatherOrSend(p []byte, to *abi.Sockaddr, sc *stack.SendControl, more bool) unix.Errno {
+	c := &d.cork
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	more = isUDP(&d.idn) && (more || c.on)
+	if !more && !c.open {
+		return d.transmit(p, to, sc)
+	}
+	if errno := d.gatherLocked(p, to, sc); errno != 0 {
+		c.dropLocked()
+		return errno
+	}
+	if more {
+		return 0
+	}
+	return d.uncorkLocked()
+}
+
+func (d *datagram) gatherLocked(p []byte, to *abi.Sockaddr, sc *stack.SendControl) unix.Errno {
+	c := &d.cork
+	if !c.open {
+		if d.isWriteShut() {
+			return unix.EPIPE
+		}
+		if to == nil {
+			peer, errno := d.tr.peer()
+			if errno != 0 {
+				return unix.EDESTADDRREQ
+			}
+			to = &peer
+		}
+		if errno := d.endpoint().CheckSend(stackAddr(*to), sc); errno != 0 {
+			return errno
+		}
+		c.open, c.to, c.control = true, *to, sc
+	}
+	if errno := d.endpoint().CheckLength(len(c.data)+len(p), stackAddr(c.to)); errno != 0 {
+		return errno
+	}
+	c.data = append(c.data, p...)
+	return 0
+}
+
+// uncorkLocked sends what waits (udp_push_pending_frames), after a shutdown, too.
+func (d *datagram) uncorkLocked() unix.Errno {
+	c := &d.cork
+	if !c.open {
+		return 0
+	}
+	p, to, sc := c.data, c.to, c.control
+	c.dropLocked()
+	return d.deliver(p, &to, sc)
+}
+
+// setCork is UDP_CORK. What switching it off sends may fail unseen.
+func setCork(s socket, v int32) unix.Errno {
+	d := s.(*datagram) // a UDP socket
+	d.cork.mu.Lock()
+	defer d.cork.mu.Unlock()
+	d.cork.on = v != 0
+	if v == 0 {
+		d.uncorkLocked()
+	}
+	return 0
+}
+
+func getCork(s socket) (int32, unix.Errno) {
+	d := s.(*datagram)
+	d.cork.mu.Lock()
+	defer d.cork.mu.Unlock()
+	return oneIf(d.cork.on), 0
+}
