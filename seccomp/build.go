@@ -67,19 +67,13 @@ func assemble(rules []rule, trapped libseccomp.Action) ([]bpf.Instruction, error
 	if err != nil {
 		return nil, fmt.Errorf("seccomp: %w", err)
 	}
-	leaves := make([]leaf, 0, len(rules))
-	for _, r := range rules {
-		nr, ok := info.SyscallNames[r.name]
-		if !ok {
-			return nil, fmt.Errorf("seccomp: %s has no system call %s", info.Name, r.name)
-		}
-		leaves = append(leaves, leaf{uint32(nr), r})
+	leaves, err := number(rules, info)
+	if err != nil {
+		return nil, err
 	}
 	if trapped == libseccomp.ActionUserNotify {
-		leaves = append(leaves, leaf{StepNR, rule{act: look}})
+		leaves = append(leaves, leaf{StepNR, rule{act: look}}) // above all others
 	}
-	slices.SortFunc(leaves, func(a, b leaf) int { return int(a.nr) - int(b.nr) })
-
 	b := builder{Program: libseccomp.NewProgram(), trapped: trapped}
 	b.allow, b.enosys = b.NewLabel(), b.NewLabel()
 	b.JmpIfTrue(bpf.JumpGreaterOrEqual, x32Bit, b.enosys)
@@ -104,6 +98,20 @@ func assemble(rules []rule, trapped libseccomp.Action) ([]bpf.Instruction, error
 		}
 	}
 	return append(head, body...), nil
+}
+
+// number finds the numbers of rules on this machine, and sorts them by those.
+func number(rules []rule, info *arch.Info) ([]leaf, error) {
+	leaves := make([]leaf, 0, len(rules))
+	for _, r := range rules {
+		nr, ok := info.SyscallNames[r.name]
+		if !ok {
+			return nil, fmt.Errorf("seccomp: %s has no system call %s", info.Name, r.name)
+		}
+		leaves = append(leaves, leaf{uint32(nr), r})
+	}
+	slices.SortFunc(leaves, func(a, b leaf) int { return int(a.nr) - int(b.nr) })
+	return leaves, nil
 }
 
 // returnsZero stands for an errno action with errno 0 until the end: the

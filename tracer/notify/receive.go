@@ -26,15 +26,20 @@ func (t *task) receive(r *trap.Receive) (trap.Verdict, bool) {
 		}
 		defer t.e.gates.leave(r.Gate)
 	}
+	return t.receiveNow(r), true
+}
+
+// receiveNow receives, in the gate if there is one.
+func (t *task) receiveNow(r *trap.Receive) trap.Verdict {
 	if r.Check != nil {
 		if v := r.Check(t); v != nil {
-			return *v, true
+			return *v
 		}
 	}
 	t.e.stats.receives.Add(1)
 	file, errno := t.Borrow(r.FD)
 	if errno != 0 {
-		return r.Then(t, -int64(errno), 0, -1), true
+		return r.Then(t, -int64(errno), 0, -1)
 	}
 	defer unix.Close(file)
 	m, errno := t.target(r)
@@ -44,15 +49,15 @@ func (t *task) receive(r *trap.Receive) (trap.Verdict, bool) {
 	}
 	switch {
 	case errno == unix.EAGAIN && r.Flags&unix.MSG_DONTWAIT == 0 && blocks(file):
-		return t.receiveSoon(r), true
+		return t.receiveSoon(r)
 	case errno != 0:
-		return r.Then(t, -int64(errno), 0, -1), true
+		return r.Then(t, -int64(errno), 0, -1)
 	}
 	if errno := m.deliver(t); errno != 0 {
 		closeFile(m.right)
-		return r.Then(t, -int64(errno), 0, -1), true
+		return r.Then(t, -int64(errno), 0, -1)
 	}
-	return t.took(r, m), true
+	return t.took(r, m)
 }
 
 // took ends a receive, and gives the task the descriptor that came along.
