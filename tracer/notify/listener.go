@@ -66,9 +66,16 @@ func Available() error {
 // listener is the descriptor that notifications come from.
 type listener int
 
+// request makes a request again that a signal has interrupted, as Go's scheduler
+// sends them: the kernel waits interruptibly for the lock of the filter
+// (kernel/seccomp.c, seccomp_notify_send).
 func (l listener) request(req uintptr, arg unsafe.Pointer) (int, unix.Errno) {
-	r, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(l), req, uintptr(arg))
-	return int(r), e
+	for {
+		r, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(l), req, uintptr(arg))
+		if e != unix.EINTR {
+			return int(r), e
+		}
+	}
 }
 
 // blocking is request where the kernel may have the caller wait.
