@@ -16,13 +16,15 @@ static int corked(void)
 
 static void tell(const char *what, long result)
 {
+	int off = 0, error = errno;
 	printf("%d %s → ", family == AF_INET ? 4 : 6, what);
 	if (result < 0)
-		printf("%s", strerrorname_np(errno));
+		printf("%s", strerrorname_np(error));
 	else
 		printf("%ld", result);
 	printf(", received");
-	corked(); // under netbox what was written is sent by then
+	// Under netbox what was written is sent with the next trapped call at the latest.
+	OK(setsockopt(sender, SOL_SOCKET, SO_BROADCAST, &off, sizeof off));
 	for (;;) {
 		char data[70000];
 		ssize_t n = recv(receiver, data, sizeof data, MSG_DONTWAIT);
