@@ -101,11 +101,19 @@ func membership(name string, least int, parse func([]byte) (abi.Membership, unix
 }
 
 // takeArrived judges what has come by the memberships that it came under:
-// Linux does when it arrives.
+// Linux does when it arrives, which is before send(2) returns, so what other
+// sockets of the sandbox are sending comes first.
 func takeArrived(s socket) {
-	if d, ok := s.(*datagram); ok {
-		d.pull()
+	d, ok := s.(*datagram)
+	if !ok {
+		return
 	}
+	for _, other := range d.e.reg.all() {
+		if other, ok := other.(*datagram); ok {
+			other.flush()
+		}
+	}
+	d.pull()
 }
 
 func groupOf(m abi.Membership) stack.Membership {

@@ -44,6 +44,9 @@ type Stream struct {
 	// data or were delivered already: the filler, later exactly one.
 	ghost  int
 	opened bool
+	// charged bounds what the ghost's skb may hold, in bytes: what has come
+	// since the queue was last empty, where splice(2) appends.
+	charged int
 	// partial says that the head of the queue was cut off by a read: what is
 	// left of it may be the end of an skb of any size.
 	partial bool
@@ -137,6 +140,7 @@ func (s *Stream) Open() {
 			}
 			s.ghost -= n
 		}
+		s.charged = fillerChunk
 		s.opened = true
 	})
 	s.lookAgain()
@@ -167,6 +171,9 @@ func (s *Stream) take(fd int, buf []byte) (data []byte, done bool, err error) {
 	if err != nil {
 		return nil, true, err
 	}
+	if queued == 0 {
+		s.charged = 0
+	}
 	if s.opened && queued > s.ghost {
 		data, err = s.consume(fd, buf, queued)
 		return data, true, err
@@ -188,7 +195,8 @@ func (s *Stream) take(fd int, buf []byte) (data []byte, done bool, err error) {
 // maxGhostQueue is the most that may be queued for a ghost to be left. The
 // ghost's whole skb stays charged to T, which must still poll writable: a quarter
 // of its send buffer (53248 at the default net.core.wmem_default). What write(2)
-// makes is at most 48 KiB with its overhead; splice(2) and sendfile(2) make more.
+// makes is at most 48 KiB with its overhead; splice(2) and sendfile(2) make more,
+// or add to it (spliceAppends).
 const maxGhostQueue = 48 << 10
 
 // consume reads what fits into buf but leaves the last byte queued, having
@@ -196,7 +204,11 @@ const maxGhostQueue = 48 << 10
 // connection is reset, there is data unread anyway.
 func (s *Stream) consume(fd int, buf []byte, queued int) ([]byte, error) {
 	keep := 0
-	if queued <= min(maxGhostQueue, len(buf)) && !s.partial {
+	if !spliceAppends() {
+		s.charged = 0
+	}
+	s.charged += queued
+	if s.charged <= maxGhostQueue && queued <= len(buf) && !s.partial {
 		keep = 1
 	}
 	s.partial = queued > len(buf)

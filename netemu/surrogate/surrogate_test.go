@@ -177,6 +177,35 @@ func TestResetReachesANativeRead(t *testing.T) {
 	}
 }
 
+// TestSplicedBytesLeaveWritable: what splice(2) has sent and the supervisor has
+// read holds no room, however much it was.
+func TestSplicedBytesLeaveWritable(t *testing.T) {
+	s, T := connecting(t)
+	defer unix.Close(T)
+	s.Open()
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	buf := make([]byte, 64<<10)
+	for i := range 64 {
+		if n, err := unix.Write(pipe[1], buf[:8192]); n != 8192 || err != nil {
+			t.Fatal(n, err)
+		}
+		if n, err := unix.Splice(pipe[0], nil, T, nil, 8192, unix.SPLICE_F_NONBLOCK); n != 8192 || err != nil {
+			t.Fatalf("splice %d: %d %v", i, n, err)
+		}
+		if d, err := s.Next(buf); len(d) != 8192 || err != nil {
+			t.Fatalf("%d bytes, %v", len(d), err)
+		}
+		if pollNow(T, unix.POLLOUT)&unix.POLLOUT == 0 {
+			t.Fatalf("not writable after %d bytes", (i+1)*8192)
+		}
+	}
+}
+
 func TestCloseIsOrderly(t *testing.T) {
 	s, T := connecting(t)
 	defer unix.Close(T)
