@@ -26,6 +26,9 @@
 // group; the supervisor ignores it. SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and the
 // like that are sent to the supervisor are passed on to the main process.
 //
+// Two engines bring trapped calls to the handler (Options.Engine): package
+// netbox/tracer/ptrace alone, or with netbox/tracer/notify before it.
+//
 // When the main process ends, the rest of the tree is killed: the box ends
 // with its first process, as a container does. When the supervisor is killed,
 // the kernel kills the box.
