@@ -29,3 +29,15 @@ func Unprivileged() User {
 	return User{Name: "unprivileged", UID: 65534, Prefix: []string{
 		"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--"}}
 }
+
+// engineVariable is where netbox run takes its --engine from.
+const engineVariable = "NETBOX_ENGINE"
+
+// Engine is the environment that has netbox take the engine that the tests are run
+// with, if that was said.
+func Engine() []string {
+	if engine, said := os.LookupEnv(engineVariable); said {
+		return []string{engineVariable + "=" + engine}
+	}
+	return nil
+}
