@@ -92,10 +92,22 @@ static void raw(const char *name)
 
 static uint16_t packet_port;
 
-// Packets to packet_port: other cases use lo, too.
+// A TOS that no other case has: they use lo, too, and ports come again.
+enum { MARK = 0x5c };
+
+static int marked(void)
+{
+	int fd = udp4(), tos = MARK;
+	OK(setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof tos));
+	return fd;
+}
+
+// Packets to packet_port with the mark.
 static int packets_of_lo(void)
 {
 	struct sock_filter ours[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ETH_HLEN + 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MARK, 0, 3),
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ETH_HLEN + 20 + 2),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, packet_port, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, 0x40000),
@@ -123,7 +135,7 @@ static void packet(const char *name)
 	int taker = udp4(), least = 1;
 	OK(setsockopt(taker, SOL_SOCKET, SO_RCVBUF, &least, sizeof least));
 	packet_port = local_port(taker);
-	fill("packet", packets_of_lo, udp4, to_nobody);
+	fill("packet", packets_of_lo, marked, to_nobody);
 }
 
 // SO_RXQ_OVFL tells how many were dropped before a datagram came.
