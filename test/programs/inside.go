@@ -47,14 +47,19 @@ func Inside() []Row {
 // postgres is no command of the PATH in Debian: every version has a folder.
 const postgres = "/usr/lib/postgresql/*/bin/postgres"
 
+// refusedOneUID are the scripts whose programs Linux itself refuses in a user
+// namespace of one uid, and why.
+var refusedOneUID = map[string]string{
+	"rsync.sh":    "rsync's daemon calls setgroups(2) as uid 0, which Linux refuses in this user namespace",
+	"ssh.sh":      "the server needs a second uid, and this user namespace has but one",
+	"postgres.sh": "the server needs a second uid, and this user namespace has but one",
+}
+
 // runInside runs the script, in a folder that any user may enter: the
 // repository may not be.
 func (s *Site) runInside(t *testing.T, file string) {
-	if world.InUserNamespace() && file == "rsync.sh" {
-		world.Skip(t, "rsync's daemon calls setgroups(2) as uid 0, which Linux refuses in this user namespace")
-	}
-	if world.InUserNamespace() && (file == "ssh.sh" || file == "postgres.sh") {
-		world.Skip(t, "the server needs a second uid, and this user namespace has but one")
+	if why, refused := refusedOneUID[file]; refused && world.InUserNamespace() {
+		world.Skip(t, "%s", why)
 	}
 	folder := filepath.Join(bed.Root(), "test/programs/testdata/inside")
 	read := func(name string) string {
