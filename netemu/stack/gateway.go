@@ -84,7 +84,7 @@ func newFarSide(ep link.Endpoint, mtu int, addrs []netip.Prefix) (*Stack, error)
 	}
 	if err == nil {
 		s.addrs = addrs
-		_, err = s.addLink(ep, mtu, ethernetAddresses(addrs))
+		_, err = s.addLink(&reuseLink{ep, s}, mtu, ethernetAddresses(addrs))
 	}
 	if err == nil {
 		err = s.takeAll()

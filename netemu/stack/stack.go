@@ -49,6 +49,8 @@ type Stack struct {
 
 	tcpDropped      atomic.Uint64 // SYNs over maxTCPInFlight
 	errQueueDropped atomic.Uint64 // errors over maxQueuedErrors
+	heldSYNs        atomic.Int64  // see maxHeldSYNs
+	reusedPorts     atomic.Uint64 // SYNs that were held back so far
 
 	requests sync.WaitGroup // goroutines of TCP requests
 	paths    pathMTUs
@@ -64,6 +66,7 @@ type Stack struct {
 type Stats struct {
 	TCPForwardDropped uint64 // SYNs ignored: too many requests in flight
 	ErrorQueueDropped uint64 // ICMP errors not queued: IP_RECVERR queue full
+	ReusedPorts       uint64 // SYNs held back while the port's last connection went
 	UDPBufferDropped  uint64 // datagrams dropped: receive buffer full
 	Dropped           uint64 // packets netstack dropped, all reasons
 	Link              link.Stats
@@ -156,6 +159,7 @@ func (s *Stack) Stats() Stats {
 	st := Stats{
 		TCPForwardDropped: s.tcpDropped.Load(),
 		ErrorQueueDropped: s.errQueueDropped.Load(),
+		ReusedPorts:       s.reusedPorts.Load(),
 		UDPBufferDropped:  n.UDP.ReceiveBufferErrors.Value(),
 		Dropped:           n.DroppedPackets.Value(),
 	}
