@@ -118,7 +118,7 @@ func tcpOf(p tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer, id *stack.Tra
 		return int(ip.HeaderLength())
 	case header.IPv6ProtocolNumber:
 		b, ok := pkt.Data().PullUp(header.IPv6MinimumSize)
-		if !ok || header.IPv6(b).TransportProtocol() != header.TCPProtocolNumber {
+		if !ok || header.IPv6(b).NextHeader() != uint8(header.TCPProtocolNumber) {
 			return 0
 		}
 		id.LocalAddress, id.RemoteAddress = header.IPv6(b).DestinationAddress(), header.IPv6(b).SourceAddress()
