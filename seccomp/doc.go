@@ -13,9 +13,11 @@
 // is not among those, and costs 13), and
 // each leaf decides alone.
 //
+// With [BuildNotify] a trapped call is a notification instead of a seccomp-stop.
+//
 // A call of a foreign ABI (i386, x32) fails with ENOSYS, as on a kernel built
-// without it. A trapped call that no tracer looks at fails with ENOSYS too
-// (seccomp(2), SECCOMP_RET_TRACE): what escapes the supervisor, as a child made
+// without it. A trapped call that no tracer looks at, or no listener, fails with ENOSYS too
+// (seccomp(2), SECCOMP_RET_TRACE and SECCOMP_RET_USER_NOTIF): what escapes the supervisor, as a child made
 // with CLONE_UNTRACED does, has no network.
 //
 // unshare(2) and setns(2) are native: sockets are trapped in any network

@@ -6,15 +6,15 @@
 // The emulation knows no ptrace, the tracer knows no socket, and each is
 // tested without the other.
 //
-// A handler runs on the engine's thread and must not block: a task held in a
-// ptrace-stop receives no signal but SIGKILL. What has to wait is started, and
+// A handler runs on an engine's thread and must not block: the task that it is
+// asked for receives no signal meanwhile but SIGKILL. What has to wait is started, and
 // the wait itself is done by the kernel, natively, on the surrogate (see
 // [Wait] and [Receive]), so that signals interrupt it as they do on Linux.
 package trap
 
 import "golang.org/x/sys/unix"
 
-// Task is one thread of the sandboxed program, held in a stop while a
+// Task is one thread of the sandboxed program, held in its call while a
 // handler looks at it. A Task is valid only until the verdict is returned,
 // and again inside the callbacks of that verdict.
 type Task interface {

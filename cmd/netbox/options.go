@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,7 +42,8 @@ func parseOptions(c *cli.Context) (options, error) {
 	if len(o.args) == 0 {
 		return o, errors.New("no command given")
 	}
-	switch o.engine = tracer.Engine(c.String("engine")); o.engine {
+	// NETBOX_ENGINE may be set and empty.
+	switch o.engine = cmp.Or(tracer.Engine(c.String("engine")), tracer.Auto); o.engine {
 	case tracer.Auto, tracer.Notify, tracer.Ptrace:
 	default:
 		return o, fmt.Errorf("--engine %q: want auto, notify or ptrace", o.engine)

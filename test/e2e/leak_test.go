@@ -38,7 +38,7 @@ const connectProgram = `"$0" connect 203.0.113.10 "$1" "$2" >/dev/null` + quiet
 
 // quiet goes on with few connections until the collector has seen that what was
 // before is gone, says so, and waits.
-const quiet = ` && sleep 1 && "$0" connect 203.0.113.10 "$1" 1000 >/dev/null && echo done; read line`
+const quiet = ` && sleep 1 && "$0" connect 203.0.113.10 "$1" 1000 >/dev/null && echo done || exit 1; read line`
 
 // killProgram does $2 times: a child opens 150 connections to that server, with
 // data under way both ways, 20 listeners and 20 UDP sockets, and is killed.

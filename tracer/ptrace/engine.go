@@ -20,8 +20,8 @@ type Config struct {
 	// MainStopped is called, on the engine's thread, when the main process
 	// was stopped by signal sig: as a shell sees a job being stopped.
 	MainStopped func(sig unix.Signal)
-	// Front, if not nil, has calls come by notifications; see there. Precondition:
-	// CanNotify.
+	// Front, if not nil, has calls come by notifications; see there. Spawn fails
+	// with a *NoListener where that can't be.
 	Front Front
 }
 
