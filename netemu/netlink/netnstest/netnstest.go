@@ -42,6 +42,13 @@ var setup = []string{
 	"-6 route add default via fd00:2::2",
 }
 
+// InitialUser says whether the test runs in the first user namespace of the machine:
+// some of what root may there (ns_capable) is refused in all others (capable).
+func InitialUser() bool {
+	uids, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && strings.Join(strings.Fields(string(uids)), " ") == "0 0 4294967295"
+}
+
 // Run is called first in a test function: it goes on (true) in the second
 // run, inside the namespace; in the first run it starts that one, takes over
 // its result and returns false. Where namespaces can't be made, by root or
