@@ -59,9 +59,11 @@ func (d *reuseDispatcher) DeliverNetworkPacket(p tcpip.NetworkProtocolNumber, pk
 	d.NetworkDispatcher.DeliverNetworkPacket(p, pkt)
 }
 
-// connected says whether there is an endpoint of these addresses.
+// connected says whether there is a connection of these addresses. Where there is
+// none netstack finds the endpoint that listens on the port.
 func (s *Stack) connected(p tcpip.NetworkProtocolNumber, id stack.TransportEndpointID) bool {
-	return s.net.FindTransportEndpoint(p, tcp.ProtocolNumber, id, tcpip.NICID(Ethernet)) != nil
+	ep, ok := s.net.FindTransportEndpoint(p, tcp.ProtocolNumber, id, tcpip.NICID(Ethernet)).(*tcp.Endpoint)
+	return ok && ep.EndpointState() != tcp.StateListen
 }
 
 // hold delivers pkt when there is no such endpoint any more; false if it does not.

@@ -36,3 +36,26 @@ func TestPortAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestListenerNotHeld: an endpoint that listens is no old connection, whoever
+// connects is not kept waiting for it.
+func TestListenerNotHeld(t *testing.T) {
+	w := newWorld(t, GatewayConfig{})
+	for _, row := range []struct {
+		family Family
+		to     netip.Addr
+	}{{Inet4, gateway4}, {Inet6, gateway6}} {
+		l, errno := w.far.NewTCP(row.family)
+		ok(t, "socket", errno)
+		ok(t, "bind", l.Bind(ap(row.to, 53)))
+		ok(t, "listen", l.Listen(1))
+		ep, errno := w.host.NewTCP(row.family)
+		ok(t, "socket", errno)
+		ok(t, "connect", connect(t, ep, ap(row.to, 53)))
+		ep.Abort()
+		l.Abort()
+	}
+	if held := w.far.Stats().ReusedPorts; held != 0 {
+		t.Errorf("%d SYNs to listeners were held back", held)
+	}
+}
