@@ -3,6 +3,7 @@ package netemu
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -118,15 +119,32 @@ func (d *datagram) raiseQuietly() {
 	}
 }
 
-// running says whether a task is on a CPU, waits for one, or is held in a stop
-// of ours (proc_pid_stat(5), state).
+// answered are the calls on a socket that a tool makes in its burst.
+var answered = []int{
+	unix.SYS_SOCKET, unix.SYS_BIND, unix.SYS_CONNECT, unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKOPT, unix.SYS_GETSOCKNAME,
+	unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG, unix.SYS_RECVFROM, unix.SYS_RECVMSG, unix.SYS_RECVMMSG,
+}
+
+// running says whether a task is on a CPU, waits for one, is held in a stop of ours
+// or waits for us to answer a call (proc_pid_stat(5), state; proc_pid_syscall(5)).
+// A listener's task sleeps as any other until its notification is received.
 func running(tid int) bool {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/stat")
+	dir := "/proc/" + strconv.Itoa(tid)
+	stat, err := os.ReadFile(dir + "/stat")
 	if err != nil {
 		return false
 	}
 	_, rest, ok := bytes.Cut(stat, []byte(") "))
-	return ok && len(rest) > 0 && bytes.IndexByte([]byte("RDt"), rest[0]) >= 0
+	if ok && len(rest) > 0 && bytes.IndexByte([]byte("RDt"), rest[0]) >= 0 {
+		return true
+	}
+	call, err := os.ReadFile(dir + "/syscall")
+	if err != nil {
+		return false
+	}
+	word, _, _ := bytes.Cut(bytes.TrimSpace(call), []byte(" "))
+	nr, err := strconv.Atoi(string(word))
+	return string(word) == "running" || err == nil && slices.Contains(answered, nr)
 }
 
 // remind shows the error queue again if the surrogate does not.
