@@ -74,22 +74,18 @@ func TestPath(t *testing.T) {
 	})
 }
 
-// pathTries is how often a program may run: on a busy machine an answer can
-// come after its patience, natively too.
-const pathTries = 3
-
-// path runs a program and looks for want in what it prints.
+// path runs a program and looks for want in what it prints. An mtr may run twice:
+// it matches what comes to what it has sent, and on a machine that is busy with
+// other tests one answer in some hundred is none to it.
 func (p pinger) path(args, want string) {
-	for try := 1; ; try++ {
-		r := p.run(strings.Fields(args)...)
-		if regexp.MustCompile(want).MatchString(r.Out) {
-			return
-		}
-		if try == pathTries {
-			p.t.Errorf("%s: %s", args, r.Output())
-			return
-		}
+	wanted := regexp.MustCompile(want)
+	r := p.run(strings.Fields(args)...)
+	if !wanted.MatchString(r.Out) && strings.HasPrefix(args, "mtr") {
 		p.t.Logf("again: %s: %s", args, r.Output())
+		r = p.run(strings.Fields(args)...)
+	}
+	if !wanted.MatchString(r.Out) {
+		p.t.Errorf("%s: %s", args, r.Output())
 	}
 }
 

@@ -97,6 +97,11 @@ func (w *World) join() error {
 	for _, n := range []*Namespace{w.Router, w.Far} {
 		steps = append(steps, step{n, []string{"sysctl", "-qw", "net.ipv4.icmp_ratemask=0", "net.ipv6.icmp.ratelimit=0"}})
 	}
+	// New links find their neighbours after a second or so by IPv6: the first
+	// packets of a program would wait for it or be lost.
+	for _, a := range []netip.Addr{Far4, Far6} {
+		steps = append(steps, step{w.Near, []string{"ping", "-n", "-q", "-i", "0.2", "-c", "1", "-w", "10", a.String()}})
+	}
 	for _, s := range steps {
 		err := s.host.Run(s.args...)
 		if err != nil {
