@@ -65,6 +65,7 @@ func (t *task) answer(value int64) {
 		r.value, r.errno = 0, int32(value)
 	}
 	t.e.stats.answered.Add(1)
+	t.e.loop.Settle()
 	t.e.listener.send(&r) // ENOENT: killed
 	t.become(over)
 }
@@ -112,5 +113,5 @@ func (t *task) handOver(v trap.Verdict) {
 		discard(v)
 		return
 	}
-	e.handOver(t.th.tid)
+	e.loop.HandOver(t.th.tid)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"netbox/tracer/kick"
+	"netbox/tracer/ptrace"
 	"netbox/trap"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,7 @@ type Engine struct {
 	handler  trap.Handler
 	log      *slog.Logger
 	listener listener
-	handOver func(tid int)
+	loop     ptrace.Loop
 	gates    gates
 	sleeper  sleeper
 	stats    Stats
@@ -56,8 +57,8 @@ func New(handler trap.Handler, log *slog.Logger) *Engine {
 func (e *Engine) Stats() *Stats { return &e.stats }
 
 // Start begins to answer the notifications of l, which it owns from now on.
-func (e *Engine) Start(l int, handOver func(tid int)) error {
-	e.listener, e.handOver = listener(l), handOver
+func (e *Engine) Start(l int, loop ptrace.Loop) error {
+	e.listener, e.loop = listener(l), loop
 	if err := kick.Prepare(); err != nil {
 		unix.Close(l)
 		return fmt.Errorf("signal handler: %w", err)

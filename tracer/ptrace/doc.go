@@ -29,7 +29,8 @@
 // Descriptors get into a process through its control socket, see control.go.
 //
 // Ownership: all state belongs to the loop's thread; there are no locks but
-// the one around the main process's number, for [Engine.Signal]. A task that
+// the one around the main process's number, for [Engine.Signal], and the leaves
+// around what other threads ask for (handOvers, watches). A task that
 // was reported stopped may be dead when it is touched: ESRCH is normal
 // everywhere, and the exit status that follows cleans up. A panic of the
 // handler ends the supervisor, and PTRACE_O_EXITKILL the box with it.

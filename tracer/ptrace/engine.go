@@ -28,14 +28,16 @@ type Config struct {
 // Engine traces one tree of processes. Everything but Signal belongs to the
 // thread that calls Spawn and Run, which must be locked and the same for both.
 type Engine struct {
-	handler trap.Handler
-	log     *slog.Logger
-	stopped func(unix.Signal)
-	filter  seccomp.Filter
-	polls   seccomp.Filter // for who has mapped a packet ring
-	sysctls bool           // the filter traps opens for writing
-	front   Front          // nil: calls come by seccomp-stops
-	handed  handOvers
+	handler   trap.Handler
+	corrector trap.Corrector // nil: the handler is none, or this machine can't watch
+	log       *slog.Logger
+	stopped   func(unix.Signal)
+	filter    seccomp.Filter
+	polls     seccomp.Filter // for who has mapped a packet ring
+	sysctls   bool           // the filter traps opens for writing
+	front     Front          // nil: calls come by seccomp-stops
+	handed    handOvers
+	watches   watches
 
 	tasks     map[int]*task
 	processes map[int]*process
@@ -70,24 +72,27 @@ func New(c Config) (*Engine, error) {
 	if err := quietStops(); err != nil {
 		return nil, fmt.Errorf("SIGCHLD: %w", err)
 	}
-	if c.Front != nil {
-		if err := kick.Prepare(); err != nil {
-			return nil, fmt.Errorf("signal handler: %w", err)
-		}
-		if err := kick.Admit(); err != nil {
-			return nil, fmt.Errorf("signal mask: %w", err)
-		}
+	if err := kick.Prepare(); err != nil {
+		return nil, fmt.Errorf("signal handler: %w", err)
+	}
+	if err := kick.Admit(); err != nil {
+		return nil, fmt.Errorf("signal mask: %w", err)
 	}
 	l, err := newListener()
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{
+	e := &Engine{
 		handler: c.Handler, log: c.Log, stopped: c.MainStopped, filter: filter, polls: polls, listener: l,
-		front: c.Front, sysctls: sysctls, handed: handOvers{tid: unix.Gettid()},
+		front: c.Front, sysctls: sysctls, handed: handOvers{tid: unix.Gettid()}, watches: watches{tid: unix.Gettid()},
 		tasks: map[int]*task{}, processes: map[int]*process{},
 		gates: map[any]*gate{}, controls: map[uint64]*control{},
-	}, nil
+	}
+	if corrector, ok := c.Handler.(trap.Corrector); ok && canWatch {
+		e.corrector = corrector
+		corrector.Attach(e)
+	}
+	return e, nil
 }
 
 // Close lets go of the engine's descriptors. Precondition: no task is left.
@@ -116,10 +121,12 @@ func (e *Engine) Signal(sig unix.Signal) {
 // process ended. When that one ends, what is left of the tree is killed, as a
 // container ends with its first process.
 func (e *Engine) Run() (unix.WaitStatus, error) {
+	defer e.stopWatches()
 	var result unix.WaitStatus
 	for {
 		var ws unix.WaitStatus
 		e.interruptDue()
+		e.watchDue(nil)
 		tid, errno := wait4(-1, &ws, 0)
 		if errno == unix.EINTR {
 			continue
@@ -209,6 +216,7 @@ func (e *Engine) gone(tid int) {
 	}
 	delete(e.tasks, tid)
 	t.abandon()
+	t.proc.watch.stopped(t)
 	if e.front != nil {
 		e.front.Gone(tid)
 	}

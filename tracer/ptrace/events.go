@@ -12,12 +12,17 @@ import (
 // listens in a group-stop.
 func (e *Engine) dispatch(t *task, ws unix.WaitStatus) {
 	sig, event := stopSignal(ws), stopEvent(ws)
+	t.proc.watch.stopped(t)
 	switch {
 	case event == unix.PTRACE_EVENT_SECCOMP:
 		e.seccompStop(t)
 	case sig == syscallStop:
 		e.exitStop(t)
 	case event == unix.PTRACE_EVENT_STOP:
+		if t.disturbed {
+			t.disturbed = false
+			t.ignored.interrupted(t)
+		}
 		e.eventStop(t, sig)
 	case event == unix.PTRACE_EVENT_EXEC:
 		e.execStop(t)
@@ -78,6 +83,9 @@ func (e *Engine) exitStop(t *task) {
 	e.stats.Exits++
 	t.announced()
 	if t.phase != inCall || t.op == nil {
+		if t.proc.watch.on() {
+			t.watched()
+		}
 		t.resume(0)
 		return
 	}
@@ -148,6 +156,7 @@ func (e *Engine) execStop(t *task) {
 	if former != t.tid {
 		if other := e.tasks[former]; other != nil {
 			other.abandon()
+			t.proc.watch.stopped(other)
 			t.masked = false
 			delete(e.tasks, former)
 			if e.front != nil {

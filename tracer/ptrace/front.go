@@ -17,10 +17,8 @@ import (
 // must make other calls than its own. All methods but Start and Stop are called on
 // the engine's thread.
 type Front interface {
-	// Start answers the notifications of listener, which becomes the front's. It
-	// calls handOver, from any thread, for a task whose verdict is the loop's to
-	// run: the loop then interrupts it, and asks for it by Interrupted.
-	Start(listener int, handOver func(tid int)) error
+	// Start answers the notifications of listener, which becomes the front's.
+	Start(listener int, l Loop) error
 	// Stop ends that. Precondition: no task is left.
 	Stop()
 	// Known and Gone tell of tasks that come and go. The calls of others get
@@ -41,6 +39,19 @@ type Front interface {
 	// fail with EINTR.
 	Interrupted(tid int, c trap.Call) Ending
 }
+
+// Loop is what the front may ask of the loop, from any thread.
+type Loop interface {
+	// HandOver gives it a task whose verdict is the loop's to run: it interrupts it,
+	// and asks for it by Interrupted.
+	HandOver(tid int)
+	// Settle returns when the threads that are to be watched have been told to stop.
+	// The front calls it before it answers.
+	Settle()
+}
+
+// HandOver implements Loop.
+func (e *Engine) HandOver(tid int) { e.handed.put(tid) }
 
 // Ending is what is to become of a call that was interrupted while the front
 // had it.
@@ -155,7 +166,7 @@ func (e *Engine) listen(s *stub, fd int32) error {
 	if errno != 0 {
 		return &NoListener{errno}
 	}
-	return e.front.Start(listener, e.handed.put)
+	return e.front.Start(listener, e)
 }
 
 // NoListener says why a program can't be under a filter with notifications here.

@@ -24,8 +24,16 @@ type undisturbed struct {
 
 // signalled is called at the signal-delivery-stop of sig.
 func (u *undisturbed) signalled(t *task, sig unix.Signal) {
+	if ignores(t.tid, sig) {
+		u.interrupted(t)
+	}
+}
+
+// interrupted is called at a stop that nothing but an ignored signal or this
+// supervisor is the reason of.
+func (u *undisturbed) interrupted(t *task) {
 	var r regs
-	if r.get(t.tid) != 0 || r.ret() != -eINTR || !answersEINTR(r.nr()) || !ignores(t.tid, sig) {
+	if r.get(t.tid) != 0 || r.ret() != -eINTR || !answersEINTR(r.nr()) {
 		return
 	}
 	if limit, finite := timeLimit(t.tid, &r); finite {

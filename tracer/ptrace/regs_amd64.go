@@ -17,6 +17,8 @@ const (
 	redZone = 128
 	// userCS32 is __USER32_CS: the code segment of i386 programs.
 	userCS32 = 0x23
+	// canWatch says that a call which a stop has interrupted can be begun anew.
+	canWatch = true
 	// foreignABI is what 32-bit programs are called.
 	foreignABI = "i386"
 )

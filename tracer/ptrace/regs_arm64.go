@@ -21,6 +21,8 @@ const (
 	redZone = 128
 	// psrMode32 is PSR_MODE32_BIT of <asm/ptrace.h>: a 32-bit program.
 	psrMode32 = 0x10
+	// canWatch says that a call which a stop has interrupted can be begun anew.
+	canWatch = false
 	// foreignABI is what 32-bit programs are called.
 	foreignABI = "arm"
 

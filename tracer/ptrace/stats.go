@@ -18,6 +18,8 @@ type Stats struct {
 	Parked   uint64 // tasks that waited for a gate or a control socket
 	Foreign  uint64 // stops that a filter of the program's own asked for
 	Refused  uint64 // process_vm_* on processes outside the box
+	Watches  uint64 // times that a process was watched
+	Watched  uint64 // stops for that
 }
 
 // LogValue makes a Stats one group of a log record.
@@ -28,5 +30,6 @@ func (s Stats) LogValue() slog.Value {
 		slog.Uint64("waits", s.Waits), slog.Uint64("receives", s.Receives),
 		slog.Uint64("installs", s.Installs), slog.Uint64("stale", s.Stale), slog.Uint64("remade", s.Remade),
 		slog.Uint64("chained", s.Chained), slog.Uint64("parked", s.Parked),
-		slog.Uint64("foreign", s.Foreign), slog.Uint64("refused", s.Refused))
+		slog.Uint64("foreign", s.Foreign), slog.Uint64("refused", s.Refused),
+		slog.Uint64("watches", s.Watches), slog.Uint64("watched", s.Watched))
 }

@@ -70,6 +70,8 @@ type task struct {
 	keepMask  uint64 // the program's mask meanwhile
 	listening bool   // in a group-stop
 	passing   bool   // the front lets the kernel run the call
+	awaited   bool   // was interrupted for a watch, and has not stopped yet
+	disturbed bool   // the same, and PTRACE_EVENT_STOP has not come yet
 }
 
 // process is a thread group.
@@ -83,6 +85,7 @@ type process struct {
 	// this one was forked from, has begun to load the filter for it. guarded says
 	// that it is loaded.
 	polls, guarded bool
+	watch          watch
 }
 
 // The trap.Task interface.
@@ -113,8 +116,9 @@ func (t *task) StatusFlags(fd int32) (int, unix.Errno) { return proc.StatusFlags
 // resume lets the task go on from whatever stop it is in, with signal sig in
 // a signal-delivery-stop.
 func (t *task) resume(sig unix.Signal) {
+	t.e.watchDue(t)
 	req := unix.PTRACE_CONT
-	if t.phase == inCall {
+	if t.phase == inCall || t.phase == running && t.proc.watch.on() {
 		req = unix.PTRACE_SYSCALL
 	}
 	t.e.check("resume", t.tid, request(req, t.tid, 0, uintptr(sig)))
