@@ -34,8 +34,9 @@ type datagram struct {
 	// filter is the program of SO_ATTACH_FILTER, nil: none.
 	filter atomic.Pointer[filter.Program]
 
-	// caller is the task that last made a trapped call on the socket.
-	caller atomic.Int32
+	// caller is the task that last made a trapped call on the socket, owner its
+	// process; 0: none has.
+	caller, owner atomic.Int32
 
 	// pulling and sending serialise the ways from and to the transport.
 	pulling, sending sync.Mutex
@@ -44,6 +45,9 @@ type datagram struct {
 	// soError is the pending error; raised says that the surrogate shows it.
 	soError unix.Errno
 	raised  bool
+	// raising says that it will when process watched, 0: none, is watched.
+	raising bool
+	watched int
 	raiser  *time.Timer
 	// busyLooks counts how often raiser has found the task running.
 	busyLooks int
@@ -230,6 +234,7 @@ func (d *datagram) close() {
 		return
 	}
 	d.closed = true
+	d.unwatchLocked()
 	if d.raiser != nil {
 		d.raiser.Stop()
 	}

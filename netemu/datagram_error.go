@@ -56,8 +56,15 @@ func (d *datagram) fail(errno unix.Errno) {
 	d.raiseLocked()
 }
 
-// raiseLocked shows the pending error on the surrogate.
+// raiseLocked sees to it that the surrogate shows the pending error.
 func (d *datagram) raiseLocked() {
+	if !d.closed {
+		d.watchLocked()
+	}
+}
+
+// showLocked shows the pending error on the surrogate.
+func (d *datagram) showLocked() {
 	if !d.closed && d.sur.Raise() == 0 {
 		d.raised = true
 	}
@@ -190,6 +197,7 @@ func (d *datagram) takeError(cleared bool) unix.Errno {
 		d.raised = false
 	}
 	d.raiseSoonLocked()
+	d.loweredLocked()
 	return errno
 }
 
@@ -199,11 +207,16 @@ func (d *datagram) takeError(cleared bool) unix.Errno {
 func (d *datagram) takeReceived() unix.Errno {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.takeReceivedLocked()
+}
+
+func (d *datagram) takeReceivedLocked() unix.Errno {
 	errno := d.soError
 	d.soError, d.raised = 0, false
 	if errno != 0 {
 		d.raiseSoonLocked()
 	}
+	d.loweredLocked()
 	return errno
 }
 
@@ -254,6 +267,7 @@ func (d *datagram) receiveError(t trap.Task, fd int32, r recvRequest) trap.Verdi
 		defer d.mu.Unlock()
 		d.raised = false
 		d.raiseSoonLocked()
+		d.loweredLocked()
 		return v
 	}
 	return clear.Verdict()

@@ -42,6 +42,7 @@ const maxFlush = 2048
 // calledBy begins a trapped call of t: what t has sent natively goes first.
 func (d *datagram) calledBy(t trap.Task) {
 	d.caller.Store(int32(t.TID()))
+	d.owner.Store(int32(t.PID()))
 	d.mu.Lock()
 	d.rests = 0
 	d.mu.Unlock()

@@ -65,6 +65,8 @@ type Emulator struct {
 	packets packetSockets
 	prompt  prompt
 	short   *relay.Shortcuts
+	// watcher is nil where native calls can't be corrected.
+	watcher trap.Watcher
 	// udpDrops counts the datagrams that inboxes had no room for.
 	udpDrops atomic.Uint64
 

@@ -197,6 +197,7 @@ func (l *listener) accepted(t trap.Task, fd int32, q acceptRequest) trap.Verdict
 	if child == nil {
 		return trap.Fail(unix.ECONNABORTED)
 	}
+	child.owner.Store(int32(t.PID()))
 	peer := child.taken(q.flags&unix.SOCK_NONBLOCK != 0)
 	if errno := writeAddress(t, peer.Bytes(), q.addr, q.lenAddr); errno != 0 {
 		return trap.Fail(errno)

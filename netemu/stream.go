@@ -38,6 +38,11 @@ type stream struct {
 	mem memo
 	sur *surrogate.Stream
 
+	// owner is the process that connected or accepted it, 0: none has. watched is the
+	// same if it is watched for the connection's error.
+	owner   atomic.Int32
+	watched int
+
 	readable, writable chan struct{} // a token when netstack says so
 	done               chan struct{} // closed when the socket is over
 	unsubscribe        func()
@@ -274,6 +279,7 @@ func (s *stream) takeError(shown bool) unix.Errno {
 	defer s.mu.Unlock()
 	errno := s.soError
 	s.soError = 0
+	s.unwatchLocked()
 	if !shown {
 		return 0
 	}

@@ -17,6 +17,7 @@ func (s *stream) connect(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
+	s.owner.Store(int32(t.PID()))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f == unix.AF_UNSPEC {

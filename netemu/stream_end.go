@@ -29,7 +29,8 @@ func (s *stream) endLocked(errno unix.Errno, abort bool) {
 		return
 	}
 	s.rememberLocked()
-	if s.state == connected {
+	wasConnected := s.state == connected
+	if wasConnected {
 		on, seconds := s.ep.GetLinger()
 		s.e.reg.connections.remove(s.endsLocked(), s, abort || on && seconds == 0)
 	}
@@ -48,10 +49,13 @@ func (s *stream) endLocked(errno unix.Errno, abort bool) {
 	if s.short != nil {
 		s.short.Stop()
 	}
-	if errno != 0 {
-		s.sur.Reset()
-	} else {
+	switch {
+	case errno == 0:
 		s.sur.Close()
+	case wasConnected:
+		s.breakLocked(errno)
+	default:
+		s.sur.Reset()
 	}
 	switch {
 	case s.hungUp:

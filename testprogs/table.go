@@ -15,9 +15,8 @@ var (
 
 // Reasons of gaps that follow from surrogates.
 const (
-	untrapped    = "the call is not trapped, and a surrogate is an AF_UNIX socket"
-	borrowing    = "a TCP surrogate that is not connected looks like one where netbox may call pidfd_getfd(2), which Docker's profile refuses"
-	plainRefusal = untrapped + ": read, recv and send tell a UDP refusal as ECONNRESET"
+	untrapped = "the call is not trapped, and a surrogate is an AF_UNIX socket"
+	borrowing = "a TCP surrogate that is not connected looks like one where netbox may call pidfd_getfd(2), which Docker's profile refuses"
 )
 
 // Programs is the table of all cases.
@@ -110,7 +109,7 @@ var Programs = []Program{
 		every(dynamic, "refused refused_wakes_reader refused_unconnected"),
 		needing(Remote, every(dynamic, "refused_by_remote")),
 		only(Native, untrapped+": send without an address", every(dynamic, "unconnected_send")),
-		only(Native, plainRefusal, every(dynamic, "refused_told_plainly")),
+		every(dynamic, "refused_told_plainly refused_in_bursts refused_disturbs_nobody"),
 	)},
 	{"udpmsg", join(
 		every(everyC, "batches"),
@@ -163,7 +162,7 @@ var Programs = []Program{
 			udp_connected udp_dual_stack udp_deadline http_keepalive interfaces groups exec_connection
 			file_listener unix_socket`),
 		needing(Remote, every(plainGo, "tcp_dial_timeout tcp_dial_cancel")),
-		only(Native, plainRefusal, every(plainGo, "udp_refused")),
+		every(plainGo, "udp_refused"),
 	)},
 }
 

@@ -1,0 +1,115 @@
+package netemu
+
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/trap"
+)
+
+// A surrogate fails a native call with ECONNRESET, whatever the error is. So the
+// process that made the last trapped call on the socket is watched before the error is shown, and
+// Correct gives the right errno. A process that has the socket by fork(2) or
+// SCM_RIGHTS and makes native calls only gets ECONNRESET.
+
+var _ trap.Corrector = (*Emulator)(nil)
+
+// Attach implements trap.Corrector.
+func (e *Emulator) Attach(w trap.Watcher) { e.watcher = w }
+
+// Correct implements trap.Corrector.
+func (e *Emulator) Correct(t trap.Task, c trap.Call) (unix.Errno, bool) {
+	inode, errno := t.Inode(c.Int32(0))
+	if errno != 0 {
+		return unix.ECONNRESET, false
+	}
+	switch s := e.reg.get(inode).(type) {
+	case *datagram:
+		return s.correct(t, c.Int32(0))
+	case *stream:
+		if errno := s.takeError(true); errno != 0 {
+			return errno, false
+		}
+	}
+	return unix.ECONNRESET, false
+}
+
+// correct is what a native call on fd is told that has taken the error off the
+// surrogate. Of the error queue alone it knows nothing: it is made again.
+func (d *datagram) correct(t trap.Task, fd int32) (unix.Errno, bool) {
+	d.mu.Lock()
+	if !d.raised {
+		d.mu.Unlock()
+		return unix.ECONNRESET, false
+	}
+	// Another error may have been shown since, and is the same to Linux.
+	if file, errno := t.Borrow(fd); errno == 0 {
+		_, _ = unix.GetsockoptInt(file, unix.SOL_SOCKET, unix.SO_ERROR)
+		unix.Close(file)
+	}
+	errno := d.takeReceivedLocked()
+	d.mu.Unlock()
+	if errno != 0 {
+		return errno, false
+	}
+	d.rest()
+	return 0, true
+}
+
+// watchLocked has show called when the process is watched that called last; at once
+// if it is already, or can't be. Without a caller nobody makes native calls yet.
+func (d *datagram) watchLocked() {
+	if d.raising {
+		return
+	}
+	pid := int(d.owner.Load())
+	if d.e.watcher == nil || pid == 0 || d.watched == pid {
+		d.showLocked()
+		return
+	}
+	d.unwatchLocked()
+	if d.e.watcher.Watch(pid, d.armed) {
+		d.watched, d.raising = pid, true
+	}
+}
+
+// armed shows the error that there still is.
+func (d *datagram) armed() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.raising = false
+	if d.soError != 0 || len(d.errors) > 0 {
+		d.showLocked()
+	}
+	d.loweredLocked()
+}
+
+// loweredLocked ends the watch when no error shows.
+func (d *datagram) loweredLocked() {
+	if !d.raised && !d.raising {
+		d.unwatchLocked()
+	}
+}
+
+func (d *datagram) unwatchLocked() {
+	if d.watched != 0 {
+		d.e.watcher.Unwatch(d.watched)
+		d.watched = 0
+	}
+}
+
+// breakLocked has the surrogate of a connection that errno has ended show it.
+func (s *stream) breakLocked(errno unix.Errno) {
+	pid := int(s.owner.Load())
+	if errno == unix.ECONNRESET || s.e.watcher == nil || pid == 0 || !s.e.watcher.Watch(pid, s.sur.Reset) {
+		s.sur.Reset()
+		return
+	}
+	s.watched = pid
+}
+
+func (s *stream) unwatchLocked() {
+	if s.watched != 0 {
+		s.e.watcher.Unwatch(s.watched)
+		s.watched = 0
+	}
+}
