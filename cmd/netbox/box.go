@@ -155,7 +155,7 @@ func (b *box) publish() error {
 	if b.ports, err = publish.Listen(b.o.ports, b.o.log); err != nil {
 		return err
 	}
-	b.ports.Serve(b.uplink.Stack())
+	b.ports.Serve(b.uplink.Stack(), b.shortcuts)
 	return nil
 }
 

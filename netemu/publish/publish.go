@@ -43,7 +43,7 @@ import (
 // Dialer is a stack on the far side of the sandbox's link that can send from
 // the gateway's addresses; *stack.Stack is one.
 type Dialer interface {
-	DialTCP(ctx context.Context, local, remote netip.AddrPort) (stack.Conn, error)
+	DialTCP(ctx context.Context, local, remote netip.AddrPort, bound func(netip.AddrPort)) (stack.Conn, error)
 	DialUDP(local, remote netip.AddrPort) (net.Conn, error)
 }
 
@@ -70,6 +70,7 @@ type Server struct {
 	udpIdle time.Duration
 
 	dialer  Dialer
+	fast    *relay.Shortcuts
 	ctx     context.Context // done when Close begins
 	cancel  context.CancelFunc
 	running relay.Group
@@ -142,9 +143,9 @@ func (s *Server) Addrs() []netip.AddrPort {
 }
 
 // Serve begins to carry connections and datagrams into the sandbox, and
-// returns. It is called once.
-func (s *Server) Serve(d Dialer) {
-	s.dialer = d
+// returns. It is called once. fast is the fast path of connections; nil: there is none.
+func (s *Server) Serve(d Dialer, fast *relay.Shortcuts) {
+	s.dialer, s.fast = d, fast
 	for _, p := range s.tcp {
 		s.running.Go(p.serve)
 	}

@@ -66,7 +66,7 @@ func newRig(t *testing.T, specs ...Spec) (*Server, *stack.Stack) {
 				g, goroutines, f, files, buf[:runtime.Stack(buf, true)])
 		}
 	})
-	server.Serve(up.Stack())
+	server.Serve(up.Stack(), nil)
 	return server, host
 }
 

@@ -88,7 +88,7 @@ func (p *tcpPort) serve() {
 func (p *tcpPort) carry(host *net.TCPConn) {
 	defer p.flows.Remove(host)
 	client := host.RemoteAddr().(*net.TCPAddr).AddrPort()
-	box, err := p.dial(client.Addr())
+	box, short, err := p.dial(host, client.Addr())
 	if err != nil {
 		p.count.tcpUnanswered.Add(1)
 		p.log.Debug("nothing answers in the sandbox", "port", p.spec, "client", client, "err", err)
@@ -96,20 +96,26 @@ func (p *tcpPort) carry(host *net.TCPConn) {
 		return
 	}
 	p.count.tcpFlows.Add(1)
-	sent := relay.TCP(host, box, relay.Options{Outward: func() { p.flows.EndOutward(host) }})
-	p.log.Debug("published connection closed", "port", p.spec, "client", client, "out", sent.Outward, "in", sent.Inward)
+	sent := relay.TCP(host, box, relay.Options{Outward: func() { p.flows.EndOutward(host) }, Shortcut: short})
+	p.log.Debug("published connection closed", "port", p.spec, "client", client, "out", sent.Outward, "in", sent.Inward, "fast", short.Taken())
 }
 
-func (p *tcpPort) dial(client netip.Addr) (stack.Conn, error) {
+// dial connects to the program, and offers it the way past the stacks before it can
+// see the connection.
+func (p *tcpPort) dial(host *net.TCPConn, client netip.Addr) (stack.Conn, *relay.Shortcut, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
 	defer cancel()
 	var errs []error
 	for _, way := range paths(client, p.spec.Port) {
-		box, err := p.dialer.DialTCP(ctx, way.local, way.remote)
+		var short *relay.Shortcut
+		box, err := p.dialer.DialTCP(ctx, way.local, way.remote, func(local netip.AddrPort) {
+			short = p.fast.Offer(relay.Ends{Local: way.remote, Remote: local}, host)
+		})
 		if err == nil {
-			return box, nil
+			return box, short, nil
 		}
+		short.Withdraw()
 		errs = append(errs, err)
 	}
-	return nil, errors.Join(errs...)
+	return nil, nil, errors.Join(errs...)
 }

@@ -154,7 +154,7 @@ func TestServices(t *testing.T) {
 	ok(t, "bind", l.Bind(at("0.0.0.0:8080")))
 	ok(t, "listen", l.Listen(5))
 	client := netip.MustParseAddrPort("198.51.100.77:5555")
-	c, err := w.far.DialTCP(t.Context(), client, netip.AddrPortFrom(sandbox4, 8080))
+	c, err := w.far.DialTCP(t.Context(), client, netip.AddrPortFrom(sandbox4, 8080), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestServices(t *testing.T) {
 	if peer.AddrPort != client {
 		t.Errorf("published connection from %v, want %v", peer, client)
 	}
-	if _, err := w.far.DialTCP(t.Context(), netip.AddrPort{}, netip.AddrPortFrom(sandbox4, 8081)); !isErrno(err, unix.ECONNREFUSED) {
+	if _, err := w.far.DialTCP(t.Context(), netip.AddrPort{}, netip.AddrPortFrom(sandbox4, 8081), nil); !isErrno(err, unix.ECONNREFUSED) {
 		t.Errorf("dial a closed port: %v", err)
 	}
 	p, err := w.far.ListenUDP(netip.AddrPortFrom(netip.MustParseAddr("10.0.2.3"), 53))

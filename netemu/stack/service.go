@@ -105,13 +105,15 @@ func (s *Stack) ListenUDP(a netip.AddrPort) (net.PacketConn, error) {
 
 // DialTCP connects from local (zero: chosen) to remote. On a gateway local may
 // be any address: its stack may send from all.
-func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort) (Conn, error) {
+//
+// bound, if not nil, is told the own address before the handshake begins.
+func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort, bound func(netip.AddrPort)) (Conn, error) {
 	wq := new(waiter.Queue)
 	ep, err := s.net.NewEndpoint(tcp.ProtocolNumber, netProto(remote.Addr()), wq)
 	if err != nil {
 		return nil, fmt.Errorf("dial tcp %s: %w", remote, errno(err))
 	}
-	if err := s.dial(ctx, ep, wq, local, remote); err != nil {
+	if err := s.dial(ctx, ep, wq, local, remote, bound); err != nil {
 		ep.Close()
 		return nil, fmt.Errorf("dial tcp %s: %w", remote, err)
 	}
@@ -119,7 +121,7 @@ func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort) (Conn
 }
 
 // dial binds and connects ep and waits for the handshake's end.
-func (s *Stack) dial(ctx context.Context, ep tcpip.Endpoint, wq *waiter.Queue, local, remote netip.AddrPort) error {
+func (s *Stack) dial(ctx context.Context, ep tcpip.Endpoint, wq *waiter.Queue, local, remote netip.AddrPort, bound func(netip.AddrPort)) error {
 	entry, ready := waiter.NewChannelEntry(waiter.WritableEvents | waiter.EventHUp | waiter.EventErr)
 	wq.EventRegister(&entry)
 	defer wq.EventUnregister(&entry)
@@ -127,6 +129,13 @@ func (s *Stack) dial(ctx context.Context, ep tcpip.Endpoint, wq *waiter.Queue, l
 		if err := ep.Bind(fullAddress(local)); err != nil {
 			return errno(err)
 		}
+	}
+	if bound != nil {
+		own, err := ep.GetLocalAddress()
+		if err != nil {
+			return errno(err)
+		}
+		bound(netip.AddrPortFrom(toAddr(own.Addr), own.Port))
 	}
 	err := ep.Connect(fullAddress(remote))
 	if _, started := err.(*tcpip.ErrConnectStarted); !started {

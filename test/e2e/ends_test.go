@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -79,6 +80,37 @@ func TestEndsInside(t *testing.T) {
 				same(t, native, run(t, sites()[2], append(way.flags, "--uplink", "none"), way.script))
 			})
 		}
+	}
+}
+
+// TestEndsPublished is TestEnds with the server in the sandbox, behind a published port,
+// and the clients outside.
+func TestEndsPublished(t *testing.T) {
+	bed.Need(t, "python3", "ss")
+	w, e := world.New(t), newEnds(t)
+	outside := sites()[0]
+	run := func(t *testing.T, server site, port string, flags []string) (lines []string, log string) {
+		p := bed.Start(t, func(ctx context.Context) *exec.Cmd {
+			return server.command(ctx, w, e.Binaries, e.dir, flags, e.program, "0.0.0.0:"+port)
+		})
+		if !bed.Eventually(10*time.Second, func() bool { return strings.Contains(p.Output(), port+"\n") }) {
+			t.Fatal("the server does not start: ", p.Output())
+		}
+		lines, _ = e.run(t, outside.command(t.Context(), w, nil, e.dir, nil, append(e.script(), "127.0.0.1", port)...))
+		// How much is under way is netbox's matter here, not the client's.
+		return slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "small_buffers ") }), p.Output()
+	}
+	native, _ := run(t, outside, "9100", nil)
+	for i, way := range ways[:2] {
+		t.Run(way.name, func(t *testing.T) {
+			t.Parallel()
+			port := fmt.Sprint(9101 + i)
+			got, log := run(t, sites()[2], port, append(way.flags, "--log-level", "debug", "-p", port+":"+port))
+			if strings.Contains(log, "fast=true") != way.fast || strings.Contains(log, "fast=false") != way.packets {
+				t.Errorf("flows by %v: %v, by packets: %v", way.name, strings.Contains(log, "fast=true"), strings.Contains(log, "fast=false"))
+			}
+			same(t, native, got)
+		})
 	}
 }
 

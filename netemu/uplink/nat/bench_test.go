@@ -104,7 +104,7 @@ func BenchmarkConnect(b *testing.B) {
 	go echoServer(l)
 	ctx := b.Context()
 	for b.Loop() {
-		c, err := r.host.DialTCP(ctx, netip.AddrPort{}, at)
+		c, err := r.host.DialTCP(ctx, netip.AddrPort{}, at, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -133,7 +133,7 @@ func farSilence(t *testing.T) {
 	r := newRig(t, Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer cancel()
-	_, err := r.host.DialTCP(ctx, netip.AddrPort{}, netip.AddrPortFrom(dropped, 7))
+	_, err := r.host.DialTCP(ctx, netip.AddrPort{}, netip.AddrPortFrom(dropped, 7), nil)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v, want no answer at all", err)
 	}

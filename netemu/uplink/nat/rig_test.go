@@ -106,7 +106,7 @@ func (r *rig) context() context.Context {
 
 // dial connects from the sandbox.
 func (r *rig) dial(dst netip.AddrPort) (relay.Conn, error) {
-	c, err := r.host.DialTCP(r.context(), netip.AddrPort{}, dst)
+	c, err := r.host.DialTCP(r.context(), netip.AddrPort{}, dst, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func TestSourcesOpenNothing(t *testing.T) {
 	for _, source := range sources {
 		for _, dst := range []string{"10.0.2.2", "10.0.2.9", "169.254.169.254", "0.1.2.3"} {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-			c, err := r.host.DialTCP(ctx, netip.AddrPortFrom(source, 0), netip.AddrPortFrom(netip.MustParseAddr(dst), port))
+			c, err := r.host.DialTCP(ctx, netip.AddrPortFrom(source, 0), netip.AddrPortFrom(netip.MustParseAddr(dst), port), nil)
 			cancel()
 			if err == nil {
 				c.Close()

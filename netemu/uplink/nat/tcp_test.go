@@ -435,7 +435,7 @@ func TestSamePortAgain(t *testing.T) {
 			var began time.Time
 			eventually(func() bool { // the sandbox's end may still be in LAST-ACK
 				began = time.Now()
-				c, err = r.host.DialTCP(r.context(), local, at)
+				c, err = r.host.DialTCP(r.context(), local, at, nil)
 				return !errors.Is(err, unix.EADDRINUSE)
 			})
 			if err != nil {

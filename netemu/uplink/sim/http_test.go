@@ -21,7 +21,7 @@ func (w *world) client() *http.Client {
 		if err != nil {
 			return nil, err
 		}
-		return w.host.DialTCP(ctx, netip.AddrPort{}, a)
+		return w.host.DialTCP(ctx, netip.AddrPort{}, a, nil)
 	}}
 	w.t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: 6 * patience}

@@ -110,7 +110,7 @@ func at(addr string) netip.AddrPort { return netip.MustParseAddrPort(addr) }
 func (w *world) dial(addr string) (stack.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return w.host.DialTCP(ctx, netip.AddrPort{}, at(addr))
+	return w.host.DialTCP(ctx, netip.AddrPort{}, at(addr), nil)
 }
 
 func (w *world) mustDial(addr string) stack.Conn {

@@ -37,7 +37,7 @@ func TestTCPErrors(t *testing.T) {
 	// A connection to a host that says nothing neither succeeds nor fails.
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := w.host.DialTCP(ctx, netip.AddrPort{}, at("192.0.2.82:80")); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := w.host.DialTCP(ctx, netip.AddrPort{}, at("192.0.2.82:80"), nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("blackhole: %v", err)
 	}
 }
@@ -118,7 +118,7 @@ hosts:
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := w.host.DialTCP(ctx, netip.AddrPort{}, at("203.0.113.2:7")); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := w.host.DialTCP(ctx, netip.AddrPort{}, at("203.0.113.2:7"), nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("all lost: %v", err)
 	}
 }
@@ -138,7 +138,7 @@ func TestCloseDuringDials(t *testing.T) {
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				if c, err := w.host.DialTCP(ctx, netip.AddrPort{}, at("192.0.2.80:7")); err == nil {
+				if c, err := w.host.DialTCP(ctx, netip.AddrPort{}, at("192.0.2.80:7"), nil); err == nil {
 					c.Close()
 				}
 			}()
@@ -177,7 +177,7 @@ func TestTCPBound(t *testing.T) {
 	w.mustDial("203.0.113.1:7")
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := w.host.DialTCP(ctx, netip.AddrPort{}, at("203.0.113.1:7")); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := w.host.DialTCP(ctx, netip.AddrPort{}, at("203.0.113.1:7"), nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("third connection: %v", err)
 	}
 	if n := u.Stats().TCPDropped; n == 0 {

@@ -1,9 +1,9 @@
 // Ends is a server that lets TCP connections end, stall and break as its clients
 // ask, and tells what it saw of them. It prints its port and serves until it is
 // killed, or runs a command, with the port as the last argument, and ends as that
-// does.
+// does. Without PORT it is any.
 //
-//	ends ADDRESS [COMMAND...]
+//	ends ADDRESS[:PORT] [COMMAND...]
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -21,7 +22,11 @@ import (
 )
 
 func main() {
-	l, err := net.Listen("tcp", net.JoinHostPort(os.Args[1], "0"))
+	at := os.Args[1]
+	if _, err := netip.ParseAddrPort(at); err != nil {
+		at = net.JoinHostPort(at, "0")
+	}
+	l, err := net.Listen("tcp", at)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ends:", err)
 		os.Exit(1)
