@@ -22,15 +22,16 @@ func (e *Engine) notified(n *notification) {
 	}
 }
 
-// apply acts on verdicts until the flight is no longer being handled.
+// apply acts on verdicts until the flight is no longer being handled. From then
+// on the task may be another goroutine's.
 func (t *task) apply(v trap.Verdict) {
 	for more := true; more; {
 		v, more = t.step(v)
 	}
-	t.letGo()
 }
 
-// step acts on one verdict; more is false if that was the last one for now.
+// step acts on one verdict; more is false if that was the last one for now, and
+// the task's buffers are let go.
 func (t *task) step(v trap.Verdict) (next trap.Verdict, more bool) {
 	switch v.Kind {
 	case trap.KindDone:
@@ -60,6 +61,7 @@ const maxErrno = 4095
 
 // answer ends the call with value, -errno for a failure.
 func (t *task) answer(value int64) {
+	t.letGo()
 	r := response{id: t.f.id, value: value}
 	if value < 0 && value >= -maxErrno {
 		r.value, r.errno = 0, int32(value)
@@ -76,6 +78,7 @@ func (t *task) native(v trap.Verdict) (trap.Verdict, bool) {
 	n := v.Native
 	switch {
 	case n == nil || n.Args == nil && n.Then == nil:
+		t.letGo()
 		t.e.stats.continued.Add(1)
 		t.become(continued) // before a signal can interrupt it
 		t.e.listener.send(&response{id: t.f.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
@@ -101,6 +104,7 @@ func (t *task) shutdown(n *trap.Native) trap.Verdict {
 
 // handOver gives the call to the loop.
 func (t *task) handOver(v trap.Verdict) {
+	t.letGo()
 	e := t.e
 	e.stats.handedOver.Add(1)
 	e.mu.Lock()

@@ -82,7 +82,7 @@ func (t *task) nap(w *trap.Wait) (trap.Verdict, bool) {
 	if errno != 0 {
 		return trap.Fail(errno), true
 	}
-	t.letGo() // before another goroutine has the task
+	t.letGo()
 	e := t.e
 	e.mu.Lock()
 	defer e.mu.Unlock()

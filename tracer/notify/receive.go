@@ -20,7 +20,7 @@ func (t *task) receive(r *trap.Receive) (trap.Verdict, bool) {
 		return trap.Verdict{}, false
 	}
 	if r.Gate != nil {
-		t.letGo() // before another goroutine has the task
+		t.letGo()
 		if !t.e.gates.enter(r.Gate, func() { t.apply(r.Verdict()) }) {
 			return trap.Verdict{}, false
 		}

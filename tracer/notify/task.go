@@ -26,7 +26,7 @@ type buffers struct {
 // packet socket's has a link-layer header, and one for virtio, besides.
 const payloadRoom = 64<<10 + 64
 
-// scratch are the task's buffers, until letGo.
+// scratch are the task's buffers, until letGo: before anybody else has the task.
 func (t *task) scratch() *buffers {
 	if t.b == nil {
 		t.b = t.e.buffers.Get().(*buffers)
