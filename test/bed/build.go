@@ -41,13 +41,16 @@ var built struct {
 	err error
 }
 
-// Build builds netbox once for this test process.
+// Build builds netbox once for this test process, as the tests are built: for
+// the race detector or not. Races that a netbox reports until the test has
+// ended fail it.
 func Build(t testing.TB) *Binaries {
 	t.Helper()
 	built.Do(func() { built.Binaries, built.err = build() })
 	if built.err != nil {
 		t.Fatal(built.err)
 	}
+	t.Cleanup(func() { races.check(t) })
 	return &built.Binaries
 }
 
@@ -59,8 +62,7 @@ func Remove() {
 }
 
 // binariesVariable names a folder whose netbox and netbox-icmp are tested
-// instead of a fresh build: an installed one, or one built for the race
-// detector.
+// instead of a fresh build: an installed one.
 const binariesVariable = "NETBOX_TEST_BIN"
 
 func build() (Binaries, error) {
@@ -76,10 +78,13 @@ func build() (Binaries, error) {
 	}
 	b := Binaries{Dir: dir, Netbox: filepath.Join(dir, "netbox"), Helper: filepath.Join(dir, "netbox-icmp")}
 	// How they are built is the Makefile's to say.
-	text, err := exec.Command("make", "-s", "-C", Root(), "build", "BIN="+dir).CombinedOutput()
+	text, err := exec.Command("make", "-s", "-C", Root(), buildTarget, "BIN="+dir).CombinedOutput()
+	if err == nil {
+		err = races.begin(filepath.Join(dir, "races"))
+	}
 	if err != nil {
 		os.RemoveAll(dir)
-		return Binaries{}, fmt.Errorf("make build: %w\n%s", err, text)
+		return Binaries{}, fmt.Errorf("make %s: %w\n%s", buildTarget, err, text)
 	}
 	b.Capable = exec.Command("setcap", "cap_net_raw+ep", b.Helper).Run() == nil && !nosuid(dir)
 	return b, nil

@@ -33,11 +33,15 @@ func Unprivileged() User {
 // engineVariable is where netbox run takes its --engine from.
 const engineVariable = "NETBOX_ENGINE"
 
-// Engine is the environment that has netbox take the engine that the tests are run
-// with, if that was said.
-func Engine() []string {
-	if engine, said := os.LookupEnv(engineVariable); said {
-		return []string{engineVariable + "=" + engine}
+// Environment is what netbox is to find in its environment, whatever else a test
+// gives it: the engine that the tests are run with, if that was said, and where
+// the race detector reports, after Build.
+func Environment() []string {
+	var env []string
+	for _, name := range []string{engineVariable, raceVariable} {
+		if value, said := os.LookupEnv(name); said {
+			env = append(env, name+"="+value)
+		}
 	}
-	return nil
+	return env
 }

@@ -34,6 +34,6 @@ func prefix() []string { return append([]string{}, bed.Unprivileged().Prefix...)
 // ordinary gives the command a fixed environment, and folder for its files.
 func ordinary(cmd *exec.Cmd, folder string) *exec.Cmd {
 	cmd.Dir = folder
-	cmd.Env = []string{"PATH=" + bed.Path, "HOME=" + folder, "TMPDIR=" + folder, "LANG=C.UTF-8"}
+	cmd.Env = append(bed.Environment(), "PATH="+bed.Path, "HOME="+folder, "TMPDIR="+folder, "LANG=C.UTF-8")
 	return cmd
 }

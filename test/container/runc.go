@@ -77,8 +77,11 @@ func (c *box) delete() {
 
 // command runs args inside the container, as its user.
 func (c *box) command(ctx context.Context, args ...string) *exec.Cmd {
-	line := append([]string{"--root", c.state, "exec", "--cwd", c.dir, "--env", "LANG=C.UTF-8", "--env", "HOME=" + c.dir, c.id}, args...)
-	return exec.CommandContext(ctx, "runc", line...)
+	line := []string{"--root", c.state, "exec", "--cwd", c.dir}
+	for _, variable := range append(bed.Environment(), "LANG=C.UTF-8", "HOME="+c.dir) {
+		line = append(line, "--env", variable)
+	}
+	return exec.CommandContext(ctx, "runc", append(append(line, c.id), args...)...)
 }
 
 // writeBundle writes an OCI bundle: config.json and an empty root.

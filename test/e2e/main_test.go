@@ -65,7 +65,7 @@ func testdata(t *testing.T, name string) string {
 
 // environment is that of the programs under test.
 func environment(dir string) []string {
-	return append(bed.Engine(), "PATH="+bed.Path, "HOME="+dir, "LANG=C.UTF-8")
+	return append(bed.Environment(), "PATH="+bed.Path, "HOME="+dir, "LANG=C.UTF-8")
 }
 
 // command makes a command line outside of any world.

@@ -61,7 +61,7 @@ func chaos(t *testing.T, netbox, program string, seed uint64, seconds int) bed.U
 		args := append(append([]string{}, bed.Unprivileged().Prefix...), netbox, "run", "--uplink", "none", "--",
 			"sh", "-c", `"$0" "$@" && sleep 3 && echo done; read line`, program, fmt.Sprint(seed), fmt.Sprint(seconds))
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-		cmd.Env = append(bed.Engine(), "PATH="+bed.Path, "GOGC=10")
+		cmd.Env = append(bed.Environment(), "PATH="+bed.Path, "GOGC=10")
 		var err error
 		if input, err = cmd.StdinPipe(); err != nil {
 			t.Fatal(err)
