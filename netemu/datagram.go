@@ -108,6 +108,9 @@ func (e *Emulator) startDatagram(id identity, flags int, tr transport) (*datagra
 		e: e, idn: id, sur: sur, tr: tr, receiveTimeout: -1,
 		readable: make(chan struct{}, 1), done: make(chan struct{}), unsubscribe: func() {},
 	}
+	if p, ok := tr.(part); ok {
+		p.partOf(d)
+	}
 	if src, ok := tr.(source); ok {
 		d.unsubscribe = src.subscribe(func() {
 			d.arrive()

@@ -63,9 +63,10 @@ func (e *Emulator) socketNetlink(t trap.Task, id identity, flags int) trap.Verdi
 		tr.close()
 		return trap.Fail(errno)
 	}
-	tr.sock = d
 	return install(file, flags, d.close)
 }
+
+func (n *netlinkTransport) partOf(d *datagram) { n.sock = d }
 
 func (n *netlinkTransport) bind(sa abi.Sockaddr) unix.Errno {
 	return n.conn.Bind(sa.PortID, sa.Groups)

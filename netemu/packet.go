@@ -54,10 +54,11 @@ func (e *Emulator) socketPacket(t trap.Task, id identity, flags int) trap.Verdic
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	p.sock = d
 	e.packets.add(p)
 	return install(file, flags, d.close)
 }
+
+func (p *packet) partOf(d *datagram) { p.sock = d }
 
 // swap16 is htons and ntohs: a __be16 of the program as a number.
 func swap16(v uint16) uint16 {

@@ -34,6 +34,12 @@ type source interface {
 	subscribe(f func()) (cancel func())
 }
 
+// part is a transport that uses its socket: it is told of it before any goroutine
+// or call has it.
+type part interface {
+	partOf(d *datagram)
+}
+
 // arrival is what is remembered of a datagram until the task has read it.
 type arrival struct {
 	from    abi.Sockaddr
