@@ -80,13 +80,15 @@ func Launch(o Options) (ExitStatus, error) {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	caught := catchSignals()
+	defer caught.stop()
 
 	if o.Engine == Notify || o.Engine == Auto {
 		err := notify.Available()
 		if err == nil {
 			var status ExitStatus
 			front := notify.New(o.Handler, o.Log)
-			if status, err = run(o, front); !isNoListener(err) {
+			if status, err = run(o, front, caught); !isNoListener(err) {
 				return status, err
 			}
 		}
@@ -95,7 +97,7 @@ func Launch(o Options) (ExitStatus, error) {
 		}
 		o.Log.Debug("engine ptrace instead of notify", "because", err)
 	}
-	return run(o, nil)
+	return run(o, nil, caught)
 }
 
 func isNoListener(err error) bool {
@@ -103,8 +105,9 @@ func isNoListener(err error) bool {
 	return errors.As(err, &none)
 }
 
-// run launches the program. front is nil for the engine Ptrace.
-func run(o Options, front *notify.Engine) (ExitStatus, error) {
+// run launches the program. front is nil for the engine Ptrace. What guards this
+// process is there before Spawn: with a front the program runs on its own then.
+func run(o Options, front *notify.Engine, caught *signals) (ExitStatus, error) {
 	var terminal terminal
 	c := ptrace.Config{Handler: o.Handler, Log: o.Log, MainStopped: terminal.stop}
 	if front != nil {
@@ -117,6 +120,7 @@ func run(o Options, front *notify.Engine) (ExitStatus, error) {
 	}
 	defer e.Close()
 	hideDescriptors()
+	defer guardMemory()()
 	terminal.signal = e.Signal
 	if err = e.Spawn(program(o)); err != nil {
 		var died *ptrace.Died
@@ -125,9 +129,7 @@ func run(o Options, front *notify.Engine) (ExitStatus, error) {
 		}
 		return ExitStatus{}, explain(err)
 	}
-	defer guardMemory()()
-	stop := forwardSignals(e.Signal)
-	defer stop()
+	caught.forward(e.Signal)
 	ws, err := e.Run()
 	o.Log.Debug("interception ended", "stats", e.Stats())
 	if front != nil {

@@ -16,38 +16,50 @@ var forwarded = []os.Signal{
 	unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGCONT,
 }
 
-// forwardSignals passes signals on until stop is called. The supervisor
-// itself is stopped by none of them, nor by writing to the terminal from the
-// background (SIGTTOU).
-func forwardSignals(send func(unix.Signal)) (stop func()) {
-	c := make(chan os.Signal, 16)
+// signals are those that came for the main process, until they are forwarded.
+type signals struct {
+	c         chan os.Signal
+	forwarder sync.WaitGroup
+	keepTTOU  bool
+}
+
+// catchSignals keeps signals from now on: the program may be running, and have
+// said so, before anybody can forward them.
+func catchSignals() *signals {
+	s := &signals{c: make(chan os.Signal, 16), keepTTOU: true}
 	var wanted []os.Signal
 	for _, sig := range forwarded {
 		if !signal.Ignored(sig) {
 			wanted = append(wanted, sig)
 		}
 	}
-	signal.Notify(c, wanted...)
-	keepTTOU := signal.Ignored(unix.SIGTTOU)
-	signal.Ignore(unix.SIGTTOU)
+	signal.Notify(s.c, wanted...)
+	return s
+}
 
-	var wg sync.WaitGroup
-	wg.Add(1) // the forwarder
+// forward passes signals on until stop is called. The supervisor itself is
+// stopped by none of them, nor by writing to the terminal from the background
+// (SIGTTOU), which the program must not inherit.
+func (s *signals) forward(send func(unix.Signal)) {
+	s.keepTTOU = signal.Ignored(unix.SIGTTOU)
+	signal.Ignore(unix.SIGTTOU)
+	s.forwarder.Add(1)
 	go func() {
-		defer wg.Done()
-		for sig := range c {
-			if s := sig.(unix.Signal); !fromTerminal(s) {
-				send(s)
+		defer s.forwarder.Done()
+		for sig := range s.c {
+			if got := sig.(unix.Signal); !fromTerminal(got) {
+				send(got)
 			}
 		}
 	}()
-	return func() {
-		signal.Stop(c)
-		close(c)
-		wg.Wait()
-		if !keepTTOU {
-			signal.Reset(unix.SIGTTOU)
-		}
+}
+
+func (s *signals) stop() {
+	signal.Stop(s.c)
+	close(s.c)
+	s.forwarder.Wait()
+	if !s.keepTTOU {
+		signal.Reset(unix.SIGTTOU)
 	}
 }
 

@@ -113,6 +113,21 @@ func TestForwardedSignals(t *testing.T) {
 	}
 }
 
+// TestForwardedAtOnce: a signal that comes as soon as the program runs is
+// forwarded, too.
+func TestForwardedAtOnce(t *testing.T) {
+	const script = `trap 'exit 77' USR1 INT; kill -$0 $PPID; sleep 20 & wait; exit 1`
+	for range 10 {
+		for _, sig := range []string{"USR1", "INT"} {
+			cmd := supervisor(t, "sh", "-c", script, sig)
+			cmd.Run()
+			if code := cmd.ProcessState.ExitCode(); code != 77 {
+				t.Fatalf("%s: %v: the program's handler did not run", sig, cmd.ProcessState)
+			}
+		}
+	}
+}
+
 func TestExecErrors(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(dir+"/plain", []byte("echo $0 $1; exit 3\n"), 0o755)
