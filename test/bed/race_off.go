@@ -2,8 +2,8 @@
 
 package bed
 
-// The tests are not built for the race detector, nor is netbox.
 const (
-	raceBuild   = false
+	// Race tells whether the tests are built for the race detector, and so netbox.
+	Race        = false
 	buildTarget = "build"
 )

@@ -2,8 +2,8 @@
 
 package bed
 
-// The tests are built for the race detector, and so is netbox.
 const (
-	raceBuild   = true
+	// Race tells whether the tests are built for the race detector, and so netbox.
+	Race        = true
 	buildTarget = "build-race"
 )

@@ -27,7 +27,7 @@ type raceReports struct {
 // detector waits for a second at every exit unless told otherwise: to see races
 // with threads that end as well, which netbox does not wait for.
 func (r *raceReports) begin(folder string) error {
-	if !raceBuild {
+	if !Race {
 		return nil
 	}
 	r.folder, r.read = folder, map[string]int{}

@@ -105,11 +105,18 @@ func (s *suite) execute(c column, r row) {
 	s.outcomes[r.name()][c.name] = o
 }
 
+// hurried are cases of what Linux has done when a call returns, and netbox soon
+// after: the call waits for it, for no more than 20 ms (promptLimit), which is little
+// for the race detector on a busy machine.
+var hurried = []string{"names/peer_reset_at_once", "connect/refused_then_poll"}
+
 // unmet is why the case is not for this column, empty if it is.
 func (s *suite) unmet(c column, r row) string {
 	switch {
 	case !r.Has(c.place):
 		return r.Reason
+	case bed.Race && c.netbox != nil && slices.Contains(hurried, r.program+"/"+r.Name):
+		return "needs netbox at its speed without the race detector"
 	case r.Needs&testprogs.Root != 0 && len(c.user.Prefix) > 0:
 		return "needs root"
 	case r.Needs&testprogs.NetRaw != 0 && len(c.user.Prefix) > 0 && c.netbox == nil:
@@ -139,7 +146,7 @@ func (s *suite) run(c column, r row) outcome {
 }
 
 func (s *suite) environment(c column) []string {
-	env := []string{"PATH=" + bed.Path, "HOME=/nonexistent", "LC_ALL=C.UTF-8"}
+	env := append(bed.Environment(), "PATH="+bed.Path, "HOME=/nonexistent", "LC_ALL=C.UTF-8")
 	if s.host != nil || c.netbox != nil {
 		env = append(env, remoteEnvironment...)
 	}
