@@ -4,6 +4,7 @@ import (
 	"github.com/elastic/go-seccomp-bpf/arch"
 
 	libseccomp "github.com/elastic/go-seccomp-bpf"
+	"golang.org/x/sys/unix"
 )
 
 // StepNR is the number of no system call on any machine. Under the filter of
@@ -29,6 +30,17 @@ func Notified(nr int, args *[6]uint64, sysctls bool) bool {
 		if r.matches(args) {
 			return true
 		}
+	}
+	return false
+}
+
+// NeverWaits says that the kernel has no caller of nr wait, of the trapped calls on
+// sockets: they do not fail with EINTR.
+func NeverWaits(nr int) bool {
+	switch nr {
+	case unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_BIND, unix.SYS_LISTEN, unix.SYS_SHUTDOWN, unix.SYS_IOCTL,
+		unix.SYS_GETSOCKNAME, unix.SYS_GETPEERNAME, unix.SYS_GETSOCKOPT, unix.SYS_SETSOCKOPT:
+		return true
 	}
 	return false
 }

@@ -67,7 +67,7 @@ var Programs = []Program{
 	{"interrupt", join(
 		every(everyC, "cancel_accept cancel_recvfrom storm_eintr storm_restart"),
 		every(dynamic, `sigalrm_accept sigalrm_udp stop_accept stop_recv stop_udp kill_group_in_accept
-			ignored_under_timeout ignored_sigtimedwait`),
+			ignored_under_timeout ignored_sigtimedwait storm_options`),
 		needing(Remote, every(dynamic, `connect_eintr connect_restart connect_restart_with_timeout sigalrm_connect
 			stop_connect`)),
 	)},

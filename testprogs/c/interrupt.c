@@ -395,6 +395,26 @@ static void storm(bool restart)
 static void storm_eintr(const char *name) { (void)name; storm(false); }
 static void storm_restart(const char *name) { (void)name; storm(true); }
 
+// Calls that never wait never fail with EINTR, however often one is made anew.
+static void storm_options(const char *name)
+{
+	(void)name;
+	handle(SIGALRM, 0);
+	struct itimerval t = { { 0, 200 }, { 0, 200 } }, off = { 0 };
+	OK(setitimer(ITIMER_REAL, &t, NULL));
+	for (int i = 0; i < 1000; i++) {
+		int fd = OK(socket(i % 2 ? AF_UNIX : AF_INET, SOCK_STREAM, 0));
+		for (int again = 0; again < 2; again++) {
+			EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
+			EQ(get_int(fd, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
+			OK(set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1));
+		}
+		OK(close(fd));
+	}
+	OK(setitimer(ITIMER_REAL, &off, NULL));
+	CHECK(handled > 0);
+}
+
 static const struct test_case cases[] = {
 	{ "connect_eintr", connect_eintr },
 	{ "connect_restart", connect_restart },
@@ -413,6 +433,7 @@ static const struct test_case cases[] = {
 	{ "kill_group_in_accept", kill_group_in_accept },
 	{ "storm_eintr", storm_eintr },
 	{ "storm_restart", storm_restart },
+	{ "storm_options", storm_options },
 };
 
 TEST_MAIN(cases)

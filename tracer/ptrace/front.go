@@ -128,7 +128,11 @@ func (e *Engine) settle(t *task) bool {
 	if r.ret() != -eRestartSys || !seccomp.Notified(nr, &args, e.sysctls) {
 		return false
 	}
-	switch end := e.front.Interrupted(t.tid, trap.Call{NR: nr, Args: args}); end.Kind {
+	end := e.front.Interrupted(t.tid, trap.Call{NR: nr, Args: args})
+	if end.Kind == Kernel && seccomp.NeverWaits(nr) {
+		end.Kind = Again // what the kernel was to run is an earlier call, which has ended
+	}
+	switch end.Kind {
 	case Kernel:
 		return false
 	case Again:

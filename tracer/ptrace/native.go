@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"netbox/seccomp"
 	"netbox/tracer/proc"
 	"netbox/trap"
 )
@@ -26,7 +27,9 @@ func (o *nativeRun) enter(t *task) {
 		}
 		args[o.n.CopyArg] = addr
 	}
-	t.unmask()
+	if !seccomp.NeverWaits(t.call.NR) {
+		t.unmask() // else a signal would end the call in its notification
+	}
 	t.invoke(t.call.NR, &args)
 }
 

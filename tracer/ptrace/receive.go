@@ -41,7 +41,9 @@ func (o *receiveRun) enter(t *task) {
 		flags |= unix.MSG_CMSG_CLOEXEC
 	}
 	t.e.stats.Receives++
-	t.unmask()
+	if flags&unix.MSG_DONTWAIT == 0 {
+		t.unmask() // else a signal would end the call in its notification
+	}
 	t.invoke(unix.SYS_RECVMSG, &[6]uint64{uint64(o.r.FD), addr, uint64(uint32(flags))})
 }
 
