@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
-	"testing"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,10 +17,13 @@ const (
 	userVariable = "NETBOX_TEST_USERNS" // already inside the user namespace
 )
 
+// Tests are a package's tests: *testing.M.
+type Tests interface{ Run() int }
+
 // Main is the TestMain of a package that uses worlds: it plays the holder's
 // part when asked, moves an ordinary user's tests into a user namespace, and
 // otherwise runs the tests and then atExit's functions.
-func Main(m *testing.M, atExit ...func()) {
+func Main(m Tests, atExit ...func()) {
 	if os.Getenv(holdVariable) != "" {
 		hold()
 	}
