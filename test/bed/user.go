@@ -30,6 +30,18 @@ func Unprivileged() User {
 		"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--"}}
 }
 
+// Nobody is an ordinary user whose uid is not 0: where a user namespace has but
+// one uid, that uid by another number, in a user namespace inside of it. There
+// it has no right to this network namespace, and the helper's file capability
+// gives none.
+func Nobody() User {
+	u := Unprivileged()
+	if world.InUserNamespace() {
+		u.Prefix = []string{"unshare", "--user", "--map-user=65534", "--map-group=65534", "--"}
+	}
+	return u
+}
+
 // engineVariable is where netbox run takes its --engine from.
 const engineVariable = "NETBOX_ENGINE"
 

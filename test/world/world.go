@@ -88,7 +88,7 @@ func (w *World) join() error {
 	steps = append(steps, routes(w.Far, "192.0.2.0/24", routerFar4, "2001:db8:1::/64", routerFar6)...)
 	for _, a := range append([]netip.Addr{Far4, Far6, Resolver4}, Public...) {
 		prefix := netip.PrefixFrom(a, a.BitLen()).String()
-		steps = append(steps, step{w.Far, []string{"ip", "addr", "add", prefix, "dev", "lo"}})
+		steps = append(steps, addressStep(w.Far, prefix, "lo"))
 	}
 	// ICMP errors are rate limited to one a second a peer by default;
 	// traceroute sends faster. For v4 no type is limited: a limit of 0 would
@@ -114,10 +114,21 @@ func (w *World) join() error {
 // interfaceSteps give an interface its addresses.
 func interfaceSteps(n *Namespace, name, addr4, addr6 string) []step {
 	return []step{
-		{n, []string{"ip", "addr", "add", addr4 + "/24", "dev", name}},
-		{n, []string{"ip", "addr", "add", addr6 + "/64", "dev", name}},
+		addressStep(n, addr4+"/24", name),
+		addressStep(n, addr6+"/64", name),
 		{n, []string{"ip", "link", "set", name, "up"}},
 	}
+}
+
+// addressStep gives an interface an address that can be bound at once: without
+// nodad the kernel takes it into use in a worker of its own, also where it
+// detects no duplicates, and on a busy machine that takes its time.
+func addressStep(n *Namespace, prefix, name string) step {
+	args := []string{"ip", "addr", "add", prefix, "dev", name}
+	if netip.MustParsePrefix(prefix).Addr().Is6() {
+		args = append(args, "nodad")
+	}
+	return step{n, args}
 }
 
 func routes(n *Namespace, dst4, gateway4, dst6, gateway6 string) []step {
