@@ -25,7 +25,7 @@ var remotes = []string{"env",
 // TestCases runs the cases of testprogs that may pass in a container. What
 // they print has been compared with native runs in test/dual.
 func TestCases(t *testing.T) {
-	b := bed.Build(t)
+	b := build(t)
 	programs, err := testprogs.Build(bed.Root(), filepath.Join(bed.Root(), "build", "testprogs"))
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func (c *box) runCase(t *testing.T, one testprogs.Case, line []string) {
 
 // The main path on the simulated internet, in the container.
 func TestSim(t *testing.T) {
-	b := bed.Build(t)
+	b := build(t)
 	c := startContainer(t, b.Dir)
 	for _, row := range []struct{ command, want string }{
 		{"ping -c 2 -i 0.2 8.8.8.8", "2 received, 0% packet loss"},
@@ -91,7 +91,7 @@ func TestSim(t *testing.T) {
 // doctor finds the engine and the helper: its file capability is in the
 // container's bounding set, as in Docker's default.
 func TestDoctor(t *testing.T) {
-	b := bed.Build(t)
+	b := build(t)
 	c := startContainer(t, b.Dir)
 	r := c.run(t, b.Netbox, "doctor")
 	if !strings.Contains(r.Out, "ok  engine ptrace") || !strings.Contains(r.Out, "ok  ping by helper") {
