@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -41,10 +42,15 @@ var built struct {
 	err error
 }
 
-// Build builds netbox once for this test process.
+// Build builds netbox once for this test process. The first to ask waits for
+// it, for minutes where Go's cache is empty, and says so.
 func Build(t testing.TB) *Binaries {
 	t.Helper()
-	built.Do(func() { built.Binaries, built.err = build() })
+	built.Do(func() {
+		start := time.Now()
+		built.Binaries, built.err = build()
+		t.Logf("%v of this test's time went by building netbox", time.Since(start).Round(time.Millisecond))
+	})
 	if built.err != nil {
 		t.Fatal(built.err)
 	}
