@@ -2,6 +2,7 @@ package bed
 
 import (
 	"os"
+	"testing"
 
 	"netbox/test/world"
 )
@@ -14,14 +15,27 @@ type User struct {
 	Prefix []string
 }
 
-// Privileged is the test's own user: root, or root of its user namespace.
+// Privileged is the test's own user: root, or root of its user namespace; [User.Need]
+// skips the test where it is neither.
 func Privileged() User { return User{Name: "root", UID: os.Geteuid()} }
+
+// Need skips the test where nobody can become this user.
+func (u User) Need(t testing.TB) {
+	t.Helper()
+	if u.Prefix == nil {
+		world.NeedRoot(t)
+	}
+}
 
 // Unprivileged is an ordinary user with no capability: uid 65534, or, where a
 // user namespace has but one uid, that uid with root's privileges switched
 // off (capabilities(7), SECBIT_NOROOT). The bounding set stays as it is, so
-// that the helper's file capability counts.
+// that the helper's file capability counts. An ordinary user without namespaces
+// is one itself.
 func Unprivileged() User {
+	if os.Geteuid() != 0 {
+		return User{Name: "unprivileged", UID: os.Geteuid(), Prefix: []string{"env"}}
+	}
 	if world.InUserNamespace() {
 		return User{Name: "unprivileged", UID: os.Geteuid(), Prefix: []string{
 			"setpriv", "--securebits=+noroot,+noroot_locked", "--inh-caps=-all", "--"}}

@@ -1,11 +1,13 @@
 package world
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"syscall"
+	"testing"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,8 +32,11 @@ func Main(m Tests, atExit ...func()) {
 	// Debian's ordinary users have no sbin folders on their PATH; sysctl and
 	// setcap are there.
 	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
-	if os.Geteuid() != 0 && os.Getenv(userVariable) == "" && userNamespaces() {
-		os.Exit(runInUserNamespace())
+	if os.Geteuid() != 0 && os.Getenv(userVariable) == "" {
+		refused = userNamespaces()
+		if refused == nil {
+			os.Exit(runInUserNamespace())
+		}
 	}
 	if InUserNamespace() {
 		loopbackUp()
@@ -62,12 +67,27 @@ func hold() {
 	os.Exit(0)
 }
 
+// refused is why an ordinary user's tests are in no user namespace.
+var refused error
+
+// NeedRoot skips a test of an ordinary user that is in no user namespace.
+func NeedRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		Skip(t, "needs root or a user namespace; clone(CLONE_NEWUSER|CLONE_NEWNET|CLONE_NEWNS): %v", refused)
+	}
+}
+
 // userNamespaces probes for unprivileged user namespaces that may make
 // network and mount namespaces of their own.
-func userNamespaces() bool {
+func userNamespaces() error {
 	cmd := exec.Command("true")
 	cmd.SysProcAttr = userNamespaceAttributes()
-	return cmd.Run() == nil
+	err := cmd.Run()
+	if errno := unix.Errno(0); errors.As(err, &errno) {
+		return errno
+	}
+	return err
 }
 
 func userNamespaceAttributes() *syscall.SysProcAttr {
