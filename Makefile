@@ -47,11 +47,8 @@ demo: deps-demo build
 	scripts/capability bin/netbox-icmp
 	scripts/demo
 
-# The second run is of the other engine, for the tests that do not ask for both
-# themselves.
 test: deps build lint
-	go test $(TESTFLAGS) ./...
-	NETBOX_ENGINE=ptrace go test $(TESTFLAGS) -count=1 ./test/e2e ./test/fuzz
+	scripts/test $(TESTFLAGS)
 
 # netbox itself is built for the race detector here, too (build-race), and what it
 # reports fails the test that ran it.

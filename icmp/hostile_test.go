@@ -19,7 +19,7 @@ func farSocket(t *testing.T, domain, proto int) int {
 	go func() {
 		runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
 		fd := -1
-		if ns, err := unix.Open("/run/netns/"+os.Getenv(worldEnv)+"f", unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+		if ns, err := unix.Open(os.Getenv(farEnv), unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
 			if unix.Setns(ns, unix.CLONE_NEWNET) == nil {
 				fd, _ = unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC, proto)
 			}

@@ -222,14 +222,16 @@ func TestHelperWantsHello(t *testing.T) {
 	}
 }
 
-// A helper that is not one of ours is refused with its reason.
+// A helper that is not one of ours is refused with its reason. It answers our
+// hello, for which it waits: the descriptor never blocks.
 func TestConnDistrusts(t *testing.T) {
-	for name, script := range map[string]string{
-		"garbage":         `printf garbage >&3; cat <&3`,
-		"another version": `printf '\001nbi\000\002\000\000\000\000' >&3; cat <&3`,
+	const hear = "until dd bs=64 count=1 <&3 >/dev/null 2>&1; do sleep 0.01; done\n"
+	for name, answer := range map[string]string{
+		"garbage":         `printf garbage >&3`,
+		"another version": `printf '\001nbi\000\002\000\000\000\000' >&3`,
 	} {
 		path := t.TempDir() + "/helper"
-		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+hear+answer+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if p, err := startHelper(path); err == nil {

@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"netbox/test/bed"
+	"netbox/test/world"
 )
 
 // The world of the tests that send: three network namespaces in a row.
@@ -23,7 +26,7 @@ import (
 // router and far has farMTU. A test runs in near: the parent makes the world
 // and executes its own binary there with the same test.
 const (
-	worldEnv   = "ICMP_TEST_WORLD"   // prefix of the namespaces' names, set inside
+	farEnv     = "ICMP_TEST_FAR"     // the far namespace as a file, set inside
 	capableEnv = "ICMP_TEST_CAPABLE" // path of a helper with the file capability
 	plainEnv   = "ICMP_TEST_PLAIN"   // path of a helper without
 
@@ -40,70 +43,85 @@ var (
 	unreachable   = [2]string{"198.18.0.1", "2001:db8:dead::1"}
 )
 
-var commands = `
-ip netns add @n
-ip netns add @r
-ip netns add @f
-ip -n @n link add n0 type veth peer name r0 netns @r
-ip -n @r link add r1 mtu 1300 type veth peer name f0 mtu 1300 netns @f
-ip -n @n link set lo up
-ip -n @r link set lo up
-ip -n @f link set lo up
-ip netns exec @n sysctl -qw net.ipv6.conf.n0.accept_dad=0
-ip netns exec @r sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.icmp_ratemask=0 net.ipv4.icmp_msgs_per_sec=1000000 net.ipv4.icmp_msgs_burst=100000 net.ipv6.icmp.ratelimit=0 net.ipv6.conf.r0.accept_dad=0 net.ipv6.conf.r1.accept_dad=0
-ip netns exec @f sysctl -qw net.ipv6.conf.f0.accept_dad=0
-ip -n @n addr add 10.91.0.2/24 brd + dev n0
-ip -n @r addr add 10.91.0.1/24 dev r0
-ip -n @r addr add 10.92.0.1/24 dev r1
-ip -n @f addr add 10.92.0.2/24 dev f0
-ip -n @n addr add fd91::2/64 dev n0 nodad
-ip -n @r addr add fd91::1/64 dev r0 nodad
-ip -n @r addr add fd92::1/64 dev r1 nodad
-ip -n @f addr add fd92::2/64 dev f0 nodad
-ip -n @f addr add 8.8.8.8/32 dev lo
-ip -n @f addr add 198.51.100.1/24 dev lo
-ip -n @f addr add 2001:4860:4860::8888/128 dev lo nodad
-ip -n @f addr add 2001:db8:100::1/128 dev lo nodad
-ip -n @n link set n0 up
-ip -n @r link set r0 up
-ip -n @r link set r1 up
-ip -n @f link set f0 up
-ip -n @n route add default via 10.91.0.1
-ip -n @n -6 route add default via fd91::1
-ip -n @f route add default via 10.92.0.1
-ip -n @f -6 route add default via fd92::1
-ip -n @r route add 8.8.8.8/32 via 10.92.0.2
-ip -n @r route add 198.51.100.0/24 via 10.92.0.2
-ip -n @r -6 route add 2001:4860:4860::8888/128 via fd92::2
-ip -n @r -6 route add 2001:db8:100::/48 via fd92::2
-ip -n @r route add blackhole 192.0.2.0/24
-ip -n @r -6 route add blackhole 2001:db8:b1ac::/48
-ip -n @r route add prohibit 203.0.113.0/24
-ip -n @r -6 route add prohibit 2001:db8:f0b::/48
-ip -n @r route add unreachable 198.18.0.0/24
-ip -n @r -6 route add unreachable 2001:db8:dead::/48
-`
+// scripts make the world, in this order: a route's gateway is to be there.
+// $near and $far are the namespaces as files.
+var scripts = []struct{ host, script string }{
+	{"router", `
+ip link add r0 type veth peer name n0 netns $near
+ip link add r1 mtu 1300 type veth peer name f0 mtu 1300 netns $far
+sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.r0.accept_dad=0 net.ipv6.conf.r1.accept_dad=0
+sysctl -qw net.ipv4.icmp_ratemask=0 net.ipv6.icmp.ratelimit=0
+ip addr add 10.91.0.1/24 dev r0
+ip addr add 10.92.0.1/24 dev r1
+ip addr add fd91::1/64 dev r0 nodad
+ip addr add fd92::1/64 dev r1 nodad
+ip link set r0 up
+ip link set r1 up
+`}, {"near", `
+sysctl -qw net.ipv6.conf.n0.accept_dad=0
+ip addr add 10.91.0.2/24 brd + dev n0
+ip addr add fd91::2/64 dev n0 nodad
+ip link set n0 up
+ip route add default via 10.91.0.1
+ip -6 route add default via fd91::1
+`}, {"far", `
+sysctl -qw net.ipv6.conf.f0.accept_dad=0
+ip addr add 10.92.0.2/24 dev f0
+ip addr add fd92::2/64 dev f0 nodad
+ip addr add 8.8.8.8/32 dev lo
+ip addr add 198.51.100.1/24 dev lo
+ip addr add 2001:4860:4860::8888/128 dev lo nodad
+ip addr add 2001:db8:100::1/128 dev lo nodad
+ip link set f0 up
+ip route add default via 10.92.0.1
+ip -6 route add default via fd92::1
+`}, {"router", `
+ip route add 8.8.8.8/32 via 10.92.0.2
+ip route add 198.51.100.0/24 via 10.92.0.2
+ip -6 route add 2001:4860:4860::8888/128 via fd92::2
+ip -6 route add 2001:db8:100::/48 via fd92::2
+ip route add blackhole 192.0.2.0/24
+ip -6 route add blackhole 2001:db8:b1ac::/48
+ip route add prohibit 203.0.113.0/24
+ip -6 route add prohibit 2001:db8:f0b::/48
+ip route add unreachable 198.18.0.0/24
+ip -6 route add unreachable 2001:db8:dead::/48
+`},
+}
 
-// fixture is what the parent makes once for all tests: the namespaces, and a
-// folder that every user may read with two helpers and this test binary.
+// makeWorld makes the namespaces, which go with the test.
+func makeWorld(tb testing.TB) map[string]*world.Namespace {
+	tb.Helper()
+	hosts := map[string]*world.Namespace{}
+	for _, name := range []string{"near", "router", "far"} {
+		hosts[name] = world.NewNamespace(tb, name)
+	}
+	for _, s := range scripts {
+		err := hosts[s.host].Run("env", "near="+hosts["near"].Path(), "far="+hosts["far"].Path(), "sh", "-e", "-c", s.script)
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return hosts
+}
+
+// fixture is what the parent makes once for all tests: a folder that every user
+// may read with two helpers and this test binary.
 var fixture struct {
 	once   sync.Once
 	err    error
-	prefix string
 	folder string
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if fixture.prefix != "" {
-		for _, name := range []string{"n", "r", "f"} {
-			exec.Command("ip", "netns", "del", fixture.prefix+name).Run()
+	if isInside() {
+		os.Exit(m.Run())
+	}
+	world.Main(m, func() {
+		if fixture.folder != "" {
+			os.RemoveAll(fixture.folder)
 		}
-	}
-	if fixture.folder != "" {
-		os.RemoveAll(fixture.folder)
-	}
-	os.Exit(code)
+	})
 }
 
 func makeFixture() error {
@@ -128,50 +146,51 @@ func makeFixture() error {
 			return fmt.Errorf("%v: %w: %s", c.Args, err, out)
 		}
 	}
-	fixture.prefix = fmt.Sprintf("nbt-%d-", os.Getpid())
-	for line := range strings.Lines(commands) {
-		args := strings.Fields(strings.ReplaceAll(line, "@", fixture.prefix))
-		if len(args) == 0 {
-			continue
-		}
-		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			return fmt.Errorf("%v: %w: %s", args, err, out)
-		}
-	}
 	return nil
 }
 
 // As which user a test runs in the near namespace: arguments of setpriv(1).
 var (
-	asRoot       = []string{}
-	asNobody     = []string{"--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "-all"}
+	asRoot       = []string{"--"}
+	asNobody     = bed.Unprivileged().Prefix[1:]
 	asNobodyNNP  = append([]string{"--no-new-privs"}, asNobody...)
 	asNobodyBset = append([]string{"--bounding-set", "-net_raw"}, asNobody...)
 )
+
+// isInside tells whether this process runs in the near namespace.
+func isInside() bool { return os.Getenv(farEnv) != "" }
+
+// privileged tells whether the test runs asRoot: in a user namespace of one
+// uid, who is uid 0 need not be.
+func privileged(tb testing.TB) bool {
+	tb.Helper()
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		tb.Fatal(err)
+	}
+	return sets[0].Effective != 0
+}
 
 // inside answers true in the near namespace. Elsewhere it runs the test that
 // calls it there, as the user given and with ping sockets allowed or not, and
 // answers false.
 func inside(tb testing.TB, user []string, pingSockets bool) bool {
 	tb.Helper()
-	if os.Getenv(worldEnv) != "" {
+	if isInside() {
 		return true
 	}
-	if os.Geteuid() != 0 {
-		tb.Skipf("%s needs root: it makes network namespaces", tb.Name())
-	}
+	hosts := makeWorld(tb)
 	if fixture.once.Do(func() { fixture.err = makeFixture() }); fixture.err != nil {
 		tb.Fatal(fixture.err)
 	}
-	allowed := "net.ipv4.ping_group_range=1 0"
-	if pingSockets {
-		allowed = "net.ipv4.ping_group_range=0 2147483647"
+	if pingSockets { // a fresh namespace has none
+		if err := hosts["near"].AllowPingSockets(); err != nil {
+			tb.Fatal(err)
+		}
 	}
-	if out, err := exec.Command("ip", "netns", "exec", fixture.prefix+"n", "sysctl", "-qw", allowed).CombinedOutput(); err != nil {
-		tb.Fatalf("%v: %s", err, out)
-	}
-	args := append([]string{"netns", "exec", fixture.prefix + "n", "setpriv"}, user...)
-	args = append(args, "--", filepath.Join(fixture.folder, "icmp.test"), "-test.timeout", "2m")
+	args := append([]string{"setpriv"}, user...)
+	args = append(args, filepath.Join(fixture.folder, "icmp.test"), "-test.timeout", "2m")
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}
@@ -181,10 +200,10 @@ func inside(tb testing.TB, user []string, pingSockets bool) bool {
 	} else {
 		args = append(args, "-test.run", "^"+tb.Name()+"$")
 	}
-	child := exec.Command("ip", args...)
+	child := hosts["near"].Command(tb.Context(), args...)
 	child.Dir = fixture.folder
 	child.WaitDelay = time.Second
-	child.Env = append(os.Environ(), worldEnv+"="+fixture.prefix,
+	child.Env = append(os.Environ(), farEnv+"="+hosts["far"].Path(),
 		capableEnv+"="+filepath.Join(fixture.folder, "capable"),
 		plainEnv+"="+filepath.Join(fixture.folder, "plain"))
 	out, err := child.CombinedOutput()

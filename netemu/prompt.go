@@ -11,7 +11,14 @@ import (
 // sandbox's own for the handshake's outcome. On an idle machine it takes some 20 µs, which is less than the stops of a native wait; where others
 // have the processor, it takes their time slices, some milliseconds. A listener
 // whose backlog is full does not answer.
-const promptLimit = 20 * time.Millisecond
+//
+// It is time in which this process ran: while others have the processor, the stack
+// that is waited for has it as little as the call. promptMost bounds that, too: a
+// second, in which a process gets its turn also beside a hundred others.
+const (
+	promptLimit = 20 * time.Millisecond
+	promptMost  = time.Second
+)
 
 // The wait spins for promptSpin, ten times what an idle machine takes, and then
 // gives the processor away for promptNap at a time.
@@ -39,20 +46,25 @@ type prompt struct {
 	skipped uint64    // calls that did not wait
 }
 
-// await waits until done, as long as such waits are worth it.
+// await waits until done, as long as such waits are worth it. What a nap takes
+// beyond twice its length others had.
 func (p *prompt) await(done func() bool) {
 	begin := time.Now()
 	limit := p.limit(begin)
-	for !done() && limit > 0 {
-		switch passed := time.Since(begin); {
-		case passed > limit:
-			p.inVain(limit)
+	ours := time.Duration(0) // of the time since begin
+	for last := begin; !done() && limit > 0; {
+		switch {
+		case ours > limit || last.Sub(begin) > promptMost:
+			p.inVain(max(limit, last.Sub(begin)))
 			return
-		case passed < promptSpin:
+		case ours < promptSpin:
 			runtime.Gosched()
 		default:
 			time.Sleep(promptNap)
 		}
+		now := time.Now()
+		ours += min(now.Sub(last), 2*promptNap)
+		last = now
 	}
 }
 

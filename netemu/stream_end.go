@@ -57,6 +57,12 @@ func (s *stream) endLocked(errno unix.Errno, abort bool) {
 	default:
 		s.sur.Reset()
 	}
+	s.leaveLocked()
+}
+
+// leaveLocked leaves a tombstone of a stream that is over, where there is who can
+// find it; closed(), after the hang-up, leaves none.
+func (s *stream) leaveLocked() {
 	switch {
 	case s.hungUp:
 	case s.idle: // nothing announces its end

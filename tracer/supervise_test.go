@@ -210,10 +210,11 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// TestUnprivileged runs the cases again as nobody, without any capability.
+// TestUnprivileged runs the cases again as nobody, without any capability. An
+// ordinary user has run them so already.
 func TestUnprivileged(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("unprivileged already")
+		return
 	}
 	binary := filepath.Join(filepath.Dir(cases), "tracer.test")
 	copyFile(t, "/proc/self/exe", binary)

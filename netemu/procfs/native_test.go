@@ -138,7 +138,6 @@ func (m maker) datagrams() {
 		netlink.Socket{Family: unix.AF_INET, Protocol: unix.IPPROTO_ICMP, Raw: true, State: stateClose})
 	m.note(m.socket(unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_ICMPV6),
 		netlink.Socket{Family: unix.AF_INET6, Protocol: unix.IPPROTO_ICMPV6, Raw: true, State: stateClose})
-	m.must(os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("0 0"), 0))
 	ping := m.socket(unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_ICMP)
 	m.must(unix.Bind(ping, &unix.SockaddrInet4{Port: 7, Addr: [4]byte{127, 0, 0, 1}}))
 	m.note(ping, netlink.Socket{Family: unix.AF_INET, Protocol: unix.IPPROTO_ICMP, State: stateClose, Local: netip.MustParseAddrPort("127.0.0.1:7")})

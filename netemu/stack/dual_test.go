@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	testworld "netbox/test/world"
 )
 
 // The tests of this file run each scenario twice: on Linux's own sockets, in a
@@ -128,9 +130,7 @@ func port(host string, p uint16) Addr {
 
 // newNative makes native sockets in a namespace of this test's own.
 func newNative(t *testing.T) func(stream bool, f Family) sock {
-	if unix.Getuid() != 0 {
-		t.Skip("making a network namespace needs root")
-	}
+	testworld.NeedRoot(t)
 	type req struct {
 		stream bool
 		f      Family
@@ -143,10 +143,10 @@ func newNative(t *testing.T) func(stream bool, f Family) sock {
 			socks <- nativeSocket(t, r.stream, r.f)
 		}
 	}()
+	t.Cleanup(func() { close(reqs) })
 	if err := <-ready; err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { close(reqs) })
 	return func(stream bool, f Family) sock {
 		reqs <- req{stream, f}
 		return <-socks

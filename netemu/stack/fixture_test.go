@@ -17,13 +17,18 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 
 	"netbox/netemu/link"
+	testworld "netbox/test/world"
 )
 
-// TestMain checks that no packet and no goroutine is left behind: every test
+func TestMain(m *testing.M) { testworld.Main(leakless{m}) }
+
+// leakless checks that no packet and no goroutine is left behind: every test
 // closes the stacks it made.
-func TestMain(m *testing.M) {
+type leakless struct{ *testing.M }
+
+func (m leakless) Run() int {
 	refs.SetLeakMode(refs.LeaksPanic)
-	code := m.Run()
+	code := m.M.Run()
 	if code == 0 {
 		if left := leftGoroutines(); left != "" {
 			os.Stderr.WriteString("goroutines left:\n" + left + "\n")
@@ -34,7 +39,7 @@ func TestMain(m *testing.M) {
 		tcpip.ReleaseDanglingEndpoints()
 		refs.DoRepeatedLeakCheck()
 	}
-	os.Exit(code)
+	return code
 }
 
 // leftGoroutines lists goroutines of this module and of netstack, waiting some

@@ -31,10 +31,12 @@ var allowed = map[string][]string{
 	"netemu/uplink":      {"netemu/stack", "netemu/link", "icmp"},
 	"netemu/uplink/...":  {"netemu/stack", "netemu/link", "netemu/uplink/...", "netemu/dns", "icmp"},
 	"netemu/netlink/...": {},
-	"cmd/netbox":         {"trap", "abi", "seccomp", "icmp", "tracer/...", "netemu/..."},
-	"cmd/netbox-icmp":    {"icmp"},
-	"testprogs/...":      {},
-	"test/...":           {"test/...", "testprogs/..."},
+	// It is for tests only.
+	"netemu/netlink/netnstest": {"test/world"},
+	"cmd/netbox":               {"trap", "abi", "seccomp", "icmp", "tracer/...", "netemu/..."},
+	"cmd/netbox-icmp":          {"icmp"},
+	"testprogs/...":            {},
+	"test/...":                 {"test/...", "testprogs/..."},
 }
 
 // testSupport is what every package's tests may import besides, and

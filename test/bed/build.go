@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -42,11 +43,16 @@ var built struct {
 }
 
 // Build builds netbox once for this test process, as the tests are built: for
-// the race detector or not. Races that a netbox reports until the test has
+// the race detector or not. The first to ask waits for it, for minutes where Go's
+// cache is empty, and says so. Races that a netbox reports until the test has
 // ended fail it.
 func Build(t testing.TB) *Binaries {
 	t.Helper()
-	built.Do(func() { built.Binaries, built.err = build() })
+	built.Do(func() {
+		start := time.Now()
+		built.Binaries, built.err = build()
+		t.Logf("%v of this test's time went by building netbox", time.Since(start).Round(time.Millisecond))
+	})
 	if built.err != nil {
 		t.Fatal(built.err)
 	}

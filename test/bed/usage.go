@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/test/world"
 )
 
 // Usage is what a netbox process holds.
@@ -18,9 +20,11 @@ type Usage struct {
 	Memory                  int // VmRSS, kB
 }
 
-// UsageOf looks at p, which is a netbox process, and ends it.
+// UsageOf looks at p, which is a netbox process, and ends it. Netbox is not
+// dumpable: only root may see its descriptors (proc(5)).
 func UsageOf(t testing.TB, p *Background) Usage {
 	t.Helper()
+	world.NeedRoot(t)
 	pid := p.Cmd.Process.Pid
 	u := Usage{Descriptors: settled(t, pid), Memory: memory(t, pid)}
 	u.Goroutines = goroutines(t, p)

@@ -108,7 +108,7 @@ func runPrograms(t *testing.T, boxed bool) {
 	var shared []string
 	var prefix []string
 	if boxed {
-		b := bed.Build(t)
+		b := build(t)
 		shared = append(shared, b.Dir)
 		prefix = []string{b.Netbox, "run", "--host-loopback"}
 	}

@@ -33,9 +33,7 @@ const (
 func startContainer(t *testing.T, shared ...string) *box {
 	t.Helper()
 	bed.Need(t, "runc")
-	if os.Geteuid() != 0 || world.InUserNamespace() {
-		world.Skip(t, "runc as Docker's daemon runs it needs root")
-	}
+	needRoot(t)
 	dir, err := bed.PublicDir("netbox-test-", 0o777)
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +66,24 @@ func startContainer(t *testing.T, shared ...string) *box {
 		t.Fatalf("the container does not start")
 	}
 	return c
+}
+
+// build builds netbox, where there can be a container for it.
+func build(t *testing.T) *bed.Binaries {
+	t.Helper()
+	needRoot(t)
+	return bed.Build(t)
+}
+
+// needRoot skips the test where runc can't do what it does for Docker's daemon.
+func needRoot(t *testing.T) {
+	t.Helper()
+	switch {
+	case world.InUserNamespace():
+		world.Skip(t, "runc, as Docker's daemon runs it, mounts devpts with gid=5 and becomes uid 1000: both EINVAL in a user namespace of one uid")
+	case os.Geteuid() != 0:
+		world.Skip(t, "runc, as Docker's daemon runs it, needs root")
+	}
 }
 
 func (c *box) delete() {

@@ -128,6 +128,13 @@ func (s *suite) unmet(c column, r row) string {
 	return ""
 }
 
+// elsewhere tells whether the case is for another column. Where no namespace
+// can be made, no column has rights or remote hosts, and what needs them is
+// left out.
+func (s *suite) elsewhere(c column, r row) bool {
+	return !r.Has(c.place) || s.unmet(c, r) != "" && s.host != nil
+}
+
 func (s *suite) run(c column, r row) outcome {
 	if why := s.unmet(c, r); why != "" {
 		return outcome{verdict: skipped, why: why}

@@ -79,7 +79,7 @@ func TestConfigure(t *testing.T) {
 func TestConfigureByOthers(t *testing.T) {
 	bed.Need(t, "ip", "setpriv")
 	if world.InUserNamespace() {
-		world.Skip(t, "this user namespace has but one uid: there is no other user to become")
+		world.Skip(t, "becoming another user than netbox's is setresuid(2): EINVAL in a user namespace of one uid")
 	}
 	r := runSim(t, bed.Privileged(), "setpriv", "--reuid", "65534", "--clear-groups", "sh", "-c",
 		"PATH=$PATH:/usr/sbin; ip -br addr; ip addr add 10.0.2.101/24 dev eth0; ip link set eth0 down; ip route del default; ip route")

@@ -100,6 +100,7 @@ func TestKillLeavesNothing(t *testing.T) {
 	b := bed.Build(t)
 	for _, u := range []bed.User{bed.Privileged(), bed.Unprivileged()} {
 		t.Run(u.Name, func(t *testing.T) {
+			u.Need(t)
 			// Nobody else sleeps for so odd a time.
 			word := fmt.Sprintf("1000.%d%d", os.Getpid(), time.Now().UnixNano())
 			script := `sleep "$1" & setsid sleep "$1" & sleep "$1" & kill -STOP $!; nc -l 1234 & echo ready; sleep "$1"`

@@ -12,6 +12,7 @@ import (
 // runSim runs args on the simulated internet, without any namespace.
 func runSim(t *testing.T, u bed.User, args ...string) bed.Result {
 	t.Helper()
+	u.Need(t)
 	b := bed.Build(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

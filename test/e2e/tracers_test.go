@@ -26,6 +26,7 @@ print(c.recv(100).decode())'`
 			"strace -f true", "strace -p $$", "gdb -q -nx -batch -ex run --args true", "gdb -q -nx -batch -p $$",
 		} {
 			t.Run(u.Name+"/"+tracer, func(t *testing.T) {
+				u.Need(t)
 				t.Parallel()
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				defer cancel()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"netbox/test/bed"
 	"netbox/test/world"
 )
 
@@ -18,9 +19,6 @@ var remoteRows = []Row{
 
 // runSSH runs the client against a real sshd on the other host.
 func runSSH(t *testing.T, s *Site) {
-	if world.InUserNamespace() {
-		world.Skip(t, "sshd needs the uid of its privilege separation, and this user namespace has but one")
-	}
 	port := freePort()
 	key := filepath.Join(s.Dir, "key")
 	hostKey := filepath.Join(s.Dir, "host-key")
@@ -36,13 +34,13 @@ func runSSH(t *testing.T, s *Site) {
 	}
 	s.own(t, key)
 	known := s.file(t, "known-hosts", knownHosts(t, hostKey+".pub", s, port), 0o644)
-	s.startSSHD(t, port, hostKey, string(public))
+	account := s.startSSHD(t, port, hostKey, string(public))
 	s.dial(t, netip.AddrPortFrom(s.Serve4, port)).Close()
 
 	for _, f := range s.families() {
 		s.feed(t, func(out string) bool { return out == line+"\nfrom sshd\n" },
 			"ssh", "-F", "none", "-i", key, "-o", "BatchMode=yes", "-o", "UserKnownHostsFile="+known,
-			"-p", fmt.Sprint(port), "root@"+f.far.String(), "cat; echo from sshd")
+			"-p", fmt.Sprint(port), account+"@"+f.far.String(), "cat; echo from sshd")
 	}
 }
 
@@ -59,8 +57,10 @@ func knownHosts(t *testing.T, publicFile string, s *Site, port uint16) string {
 	return hosts.String()
 }
 
-// startSSHD starts sshd on the other host, with accounts of the test's making.
-func (s *Site) startSSHD(t *testing.T, port uint16, hostKey, authorized string) {
+// startSSHD starts sshd on the other host, with accounts of the test's making,
+// and returns the one to log in to: as uid 0 sshd calls setgroups(2), which is
+// EPERM in a user namespace of one uid.
+func (s *Site) startSSHD(t *testing.T, port uint16, hostKey, authorized string) (account string) {
 	t.Helper()
 	keys := filepath.Join(s.Dir, "authorized")
 	err := os.WriteFile(keys, []byte(authorized), 0o600)
@@ -79,5 +79,11 @@ UsePAM no
 PermitRootLogin yes
 PidFile none
 `, port, s.Serve4, s.Serve6, hostKey, keys), 0o644)
-	s.startOutside(t, "/usr/sbin/sshd", "-D", "-e", "-f", config)
+	line := []string{"/usr/sbin/sshd", "-D", "-e", "-f", config}
+	if world.InUserNamespace() {
+		s.startOutside(t, append(bed.Nobody().Prefix, line...)...)
+		return "nobody"
+	}
+	s.startOutside(t, line...)
+	return "root"
 }

@@ -46,6 +46,16 @@ func (w *World) NarrowPath(mtu int) error {
 	return w.Far.Run("ip", "link", "set", "eth0", "mtu", fmt.Sprint(mtu))
 }
 
+// AllowPingSockets lets every group of this host have ICMP echo sockets.
+func (n *Namespace) AllowPingSockets() error {
+	groups := "0 2147483647"
+	if InUserNamespace() {
+		groups = "0 0" // it has no other group
+	}
+	// One argument: the file takes the two numbers together.
+	return n.Run("sysctl", "-qw", "net.ipv4.ping_group_range="+groups)
+}
+
 func (w *World) route(kind string, a netip.Addr, on bool) error {
 	verb := "del"
 	if on {

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,18 +19,24 @@ const (
 	userVariable = "NETBOX_TEST_USERNS" // already inside the user namespace
 )
 
+// Tests are a package's tests: *testing.M.
+type Tests interface{ Run() int }
+
 // Main is the TestMain of a package that uses worlds: it plays the holder's
 // part when asked, moves an ordinary user's tests into a user namespace, and
 // otherwise runs the tests and then atExit's functions.
-func Main(m *testing.M, atExit ...func()) {
+func Main(m Tests, atExit ...func()) {
 	if os.Getenv(holdVariable) != "" {
 		hold()
 	}
 	// Debian's ordinary users have no sbin folders on their PATH; sysctl and
 	// setcap are there.
 	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
-	if os.Geteuid() != 0 && os.Getenv(userVariable) == "" && userNamespaces() {
-		os.Exit(runInUserNamespace())
+	if os.Geteuid() != 0 && os.Getenv(userVariable) == "" {
+		refused = userNamespaces()
+		if refused == nil {
+			os.Exit(runInUserNamespace())
+		}
 	}
 	if InUserNamespace() {
 		loopbackUp()
@@ -60,12 +67,27 @@ func hold() {
 	os.Exit(0)
 }
 
+// refused is why an ordinary user's tests are in no user namespace.
+var refused error
+
+// NeedRoot skips a test of an ordinary user that is in no user namespace.
+func NeedRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		Skip(t, "needs root or a user namespace; clone(CLONE_NEWUSER|CLONE_NEWNET|CLONE_NEWNS): %v", refused)
+	}
+}
+
 // userNamespaces probes for unprivileged user namespaces that may make
 // network and mount namespaces of their own.
-func userNamespaces() bool {
+func userNamespaces() error {
 	cmd := exec.Command("true")
 	cmd.SysProcAttr = userNamespaceAttributes()
-	return cmd.Run() == nil
+	err := cmd.Run()
+	if errno := unix.Errno(0); errors.As(err, &errno) {
+		return errno
+	}
+	return err
 }
 
 func userNamespaceAttributes() *syscall.SysProcAttr {

@@ -28,6 +28,7 @@ type Namespace struct {
 // with the test; where it can't be made, the test is skipped.
 func NewNamespace(t testing.TB, name string) *Namespace {
 	t.Helper()
+	NeedRoot(t)
 	n, err := openNamespace(name)
 	if err != nil {
 		Skip(t, "network namespaces can't be made here: %v", err)

@@ -20,10 +20,6 @@ type Twin struct {
 func NewTwin(t testing.TB, name string) *Twin {
 	t.Helper()
 	w := &Twin{Near: NewNamespace(t, name+"-near"), Far: NewNamespace(t, name+"-far")}
-	groups := "0 2147483647"
-	if InUserNamespace() {
-		groups = "0 0" // it has no other group
-	}
 	noDetection := strings.Fields("sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0")
 	steps := []step{
 		{w.Near, noDetection},
@@ -35,8 +31,6 @@ func NewTwin(t testing.TB, name string) *Twin {
 	steps = append(steps, routes(w.Near, "default", "10.0.2.2", "default", "fd00:2::2")...)
 	steps = append(steps,
 		step{w.Near, []string{"sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=0"}},
-		// One argument: the file takes the two numbers together.
-		step{w.Near, []string{"sysctl", "-qw", "net.ipv4.ping_group_range=" + groups}},
 		step{w.Far, []string{"sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.icmp_ratelimit=0"}},
 	)
 	for _, s := range steps {
@@ -44,6 +38,10 @@ func NewTwin(t testing.TB, name string) *Twin {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	err := w.Near.AllowPingSockets()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return w
 }
