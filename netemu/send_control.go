@@ -27,18 +27,34 @@ func (d *datagram) sendControl(t trap.Task, control []byte, to *abi.Sockaddr) (*
 			return nil, errno
 		}
 	}
-	if p := out.PktInfo; p != nil && p.NIC != 0 && !d.hasInterface(p.NIC) {
+	p := out.PktInfo
+	switch {
+	case p == nil:
+	case p.NIC != 0 && !d.e.hasInterface(p.NIC):
 		return nil, unix.ENODEV
+	case p.Local.Is6() && p.Local.Is4In6() != d.leavesByIPv4(to):
+		return nil, unix.EINVAL
+	case p.Local.Is6() && !p.Local.Is4In6() && (p.Local.IsMulticast() || !d.e.local(p.Local)):
+		return nil, unix.EINVAL
 	}
 	return out, 0
 }
 
-func (d *datagram) hasInterface(index int32) bool {
-	return slices.ContainsFunc(d.e.stack.Interfaces(), func(i stack.Interface) bool { return i.Index == index })
+func (e *Emulator) hasInterface(index int32) bool {
+	return slices.ContainsFunc(e.stack.Interfaces(), func(i stack.Interface) bool { return i.Index == index })
+}
+
+// leavesByIPv4 says whether a datagram to to, nil: to the peer, is one of IPv4.
+func (d *datagram) leavesByIPv4(to *abi.Sockaddr) bool {
+	if to == nil {
+		peer, errno := d.tr.peer()
+		return errno == 0 && peer.Addr.Addr().Unmap().Is4()
+	}
+	return to.Addr.Addr().Unmap().Is4()
 }
 
 func (d *datagram) addSendControl(out *stack.SendControl, m abi.Cmsg, to *abi.Sockaddr) unix.Errno {
-	mapped := d.idn.family == unix.AF_INET6 && to != nil && to.Addr.Addr().Unmap().Is4()
+	mapped := d.idn.family == unix.AF_INET6 && d.leavesByIPv4(to)
 	switch {
 	case m.Level == unix.SOL_SOCKET:
 		return socketControl(d.idn.family, m)
