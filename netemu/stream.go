@@ -179,6 +179,9 @@ func (s *stream) name() (abi.Sockaddr, unix.Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rememberLocked()
+	if s.wornLocked() && s.reported {
+		return sockaddr(s.idn.family, s.lastNameLocked()), 0
+	}
 	return sockaddr(s.idn.family, s.local), 0
 }
 
