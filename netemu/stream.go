@@ -249,18 +249,6 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 	return trap.RunThen(&args, passOn)
 }
 
-// stopListeningLocked is shutdown(2) of a listener.
-func (s *stream) stopListeningLocked(how int32) unix.Errno {
-	if s.listener.stopped() {
-		return unix.ENOTCONN
-	}
-	if how != unix.SHUT_WR {
-		s.listener.stop()
-		s.sur.CloseWrite()
-	}
-	return 0
-}
-
 // lingersLocked says that a connection that is over for the task has a peer
 // still: it has when neither a reset nor both ends' FINs, acknowledged, have come
 // (TCP_CLOSE for inet_getname and inet_shutdown, also in TIME_WAIT).
