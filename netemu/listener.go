@@ -243,18 +243,6 @@ func (l *listener) again() {
 	l.handed = append(l.handed, c)
 }
 
-// stopListeningLocked is shutdown(2) of a listener.
-func (s *stream) stopListeningLocked(how int32) unix.Errno {
-	if s.listener.stopped() {
-		return unix.ENOTCONN
-	}
-	if how != unix.SHUT_WR {
-		s.listener.stop()
-		s.sur.CloseWrite()
-	}
-	return 0
-}
-
 // stopped says that shutdown(2) has ended the listener.
 func (l *listener) stopped() bool {
 	l.mu.Lock()

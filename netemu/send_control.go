@@ -26,22 +26,29 @@ func (d *datagram) sendControl(t trap.Task, control []byte, to *abi.Sockaddr) (*
 			d.e.ledger.count(t, "control message", optionKey{m.Level, m.Type})
 			return nil, errno
 		}
-	}
-	p := out.PktInfo
-	switch {
-	case p == nil:
-	case p.NIC != 0 && !d.e.hasInterface(p.NIC):
-		return nil, unix.ENODEV
-	case p.Local.Is6() && p.Local.Is4In6() != d.leavesByIPv4(to):
-		return nil, unix.EINVAL
-	case p.Local.Is6() && !p.Local.Is4In6() && (p.Local.IsMulticast() || !d.e.local(p.Local)):
-		return nil, unix.EINVAL
+		if errno := d.checkPktInfo(out.PktInfo, to); errno != 0 {
+			return nil, errno
+		}
 	}
 	return out, 0
 }
 
 func (e *Emulator) hasInterface(index int32) bool {
 	return slices.ContainsFunc(e.stack.Interfaces(), func(i stack.Interface) bool { return i.Index == index })
+}
+
+// checkPktInfo says whether a datagram to to may have the source p, nil: any.
+func (d *datagram) checkPktInfo(p *stack.PktInfo, to *abi.Sockaddr) unix.Errno {
+	switch {
+	case p == nil:
+	case p.NIC != 0 && !d.e.hasInterface(p.NIC):
+		return unix.ENODEV
+	case p.Local.Is6() && p.Local.Is4In6() != d.leavesByIPv4(to):
+		return unix.EINVAL
+	case p.Local.Is6() && !p.Local.Is4In6() && (p.Local.IsMulticast() || !d.e.local(p.Local)):
+		return unix.EINVAL
+	}
+	return 0
 }
 
 // leavesByIPv4 says whether a datagram to to, nil: to the peer, is one of IPv4.
