@@ -161,14 +161,14 @@ func (e *Endpoint) KeepVersion(a Addr) {
 // Connect is connect(2). TCP: EINPROGRESS when the handshake was started.
 // ENETUNREACH, EADDRNOTAVAIL, EACCES (broadcast without SO_BROADCAST).
 func (e *Endpoint) Connect(a Addr) unix.Errno {
+	if NeedsScope(a.Addr()) && a.NIC == 0 && e.ep.SocketOptions().GetBindToDevice() == 0 {
+		return unix.EINVAL // "connect to link-local address requires an interface"
+	}
 	if en := e.checkDestination(a); en != 0 {
 		return en
 	}
 	if e.kind == kindTCP && tcp.EndpointState(e.ep.State()) == tcp.StateListen {
 		return unix.EISCONN
-	}
-	if NeedsScope(a.Addr()) && a.NIC == 0 && e.ep.SocketOptions().GetBindToDevice() == 0 {
-		return unix.EINVAL // "connect to link-local address requires an interface"
 	}
 	peer := e.loopbackIfAny(a)
 	fa := e.family.full(peer)
