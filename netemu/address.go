@@ -134,6 +134,8 @@ func (e *Emulator) checkBind(family int, ep *stack.Endpoint, bound bool, sa abi.
 		return unix.EINVAL
 	case stack.NeedsScope(a) && sa.Scope == 0 && !boundToDevice(ep):
 		return unix.EINVAL
+	case stack.NeedsScope(a) && sa.Scope != 0 && !e.hasInterface(int32(sa.Scope)):
+		return unix.ENODEV
 	case foreign:
 		return unix.EADDRNOTAVAIL
 	}
@@ -160,6 +162,15 @@ func broadcast(p netip.Prefix) netip.Addr {
 // stackAddr is sa for netstack; the wildcard becomes the invalid address.
 func stackAddr(sa abi.Sockaddr) stack.Addr {
 	return stack.Addr{AddrPort: sa.Addr, NIC: int32(sa.Scope)}
+}
+
+// stackAddrOf is stackAddr of what may be nil, the peer.
+func stackAddrOf(sa *abi.Sockaddr) *stack.Addr {
+	if sa == nil {
+		return nil
+	}
+	a := stackAddr(*sa)
+	return &a
 }
 
 // sockaddr is a for a socket of family; the invalid address is the wildcard.

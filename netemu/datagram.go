@@ -129,19 +129,50 @@ func (d *datagram) connect(t trap.Task, _ int32, raw []byte) trap.Verdict {
 	if d.idn.family == unix.AF_PACKET {
 		return trap.Fail(unix.EOPNOTSUPP) // sock_no_connect
 	}
-	sa, errno := remoteAddress(d.idn.family, raw)
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
 	d.calledBy(t)
-	if sa.Family == unix.AF_UNSPEC {
+	f, errno := abi.Family(raw)
+	if errno == 0 && f != unix.AF_UNSPEC {
+		errno = d.autobind() // inet_dgram_connect does it first
+	}
+	sa, e := remoteAddress(d.idn.family, raw)
+	if f == unix.AF_INET && d.idn.family == unix.AF_INET6 && e == 0 {
+		if only, _ := d.tr.endpoint().GetBool(stack.V6Only); only {
+			e = unix.EAFNOSUPPORT // __ip6_datagram_connect
+		}
+	}
+	switch {
+	case errno != 0:
+		return trap.Fail(errno)
+	case e != 0:
+		return trap.Fail(e)
+	case sa.Family == unix.AF_UNSPEC:
 		return trap.Fail(d.tr.disconnect())
 	}
 	return trap.Fail(d.tr.connect(sa))
 }
 
+// autobinder is a transport that gets its port with the first attempt to send or to
+// connect, successful or not (inet_send_prepare).
+type autobinder interface{ autobind() unix.Errno }
+
+func (d *datagram) autobind() unix.Errno {
+	if a, ok := d.tr.(autobinder); ok {
+		return a.autobind()
+	}
+	return 0
+}
+
 func (d *datagram) name() (abi.Sockaddr, unix.Errno) { return d.tr.name() }
-func (d *datagram) peer() (abi.Sockaddr, unix.Errno) { return d.tr.peer() }
+
+// peer is getpeername(2), to which a UDP socket connected to port 0 is not
+// connected (inet_getname).
+func (d *datagram) peer() (abi.Sockaddr, unix.Errno) {
+	sa, errno := d.tr.peer()
+	if errno == 0 && isUDP(&d.idn) && sa.Addr.Port() == 0 {
+		return abi.Sockaddr{}, unix.ENOTCONN
+	}
+	return sa, errno
+}
 
 // shutdown fails on a socket that is not connected, and is remembered all the
 // same, as inet_shutdown has it: it wakes readers.
@@ -199,6 +230,7 @@ func (d *datagram) pull() unix.Errno {
 		r, errno := d.forward()
 		switch errno {
 		case 0:
+		case unix.EPIPE: // the surrogate's reading side is shut: it is dropped
 		case unix.ECONNREFUSED:
 			d.e.refuse(d, r.a, r.data)
 			return errno

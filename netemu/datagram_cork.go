@@ -57,28 +57,44 @@ func (d *datagram) gatherOrSend(p []byte, to *abi.Sockaddr, sc *stack.SendContro
 	return d.uncorkLocked()
 }
 
+// gatherLocked adds p to what waits. What is wrong comes in the order of
+// udp_sendmsg and __ip_append_data, which looks for a pending error and a shutdown
+// where it makes a new packet.
 func (d *datagram) gatherLocked(p []byte, to *abi.Sockaddr, sc *stack.SendControl) unix.Errno {
-	c := &d.cork
-	if !c.open {
+	c, ep, first := &d.cork, d.endpoint(), !d.cork.open
+	if first {
+		if errno := d.openLocked(to, sc); errno != 0 {
+			return errno
+		}
+	}
+	if errno := ep.CheckLength(len(c.data)+len(p), stackAddrOf(&c.to)); errno != 0 {
+		return errno
+	}
+	if first {
+		if errno := ep.TakePending(); errno != 0 {
+			return errno
+		}
 		if d.isWriteShut() {
 			return unix.EPIPE
 		}
-		if to == nil {
-			peer, errno := d.tr.peer()
-			if errno != 0 {
-				return unix.EDESTADDRREQ
-			}
-			to = &peer
-		}
-		if errno := d.endpoint().CheckSend(stackAddr(*to), sc); errno != 0 {
-			return errno
-		}
-		c.open, c.to, c.control = true, *to, sc
-	}
-	if errno := d.endpoint().CheckLength(len(c.data)+len(p), stackAddr(c.to)); errno != 0 {
-		return errno
 	}
 	c.data = append(c.data, p...)
+	return 0
+}
+
+// openLocked begins a datagram to to, nil: to the peer.
+func (d *datagram) openLocked(to *abi.Sockaddr, sc *stack.SendControl) unix.Errno {
+	if errno := d.endpoint().CheckSend(stackAddrOf(to), sc); errno != 0 {
+		return errno
+	}
+	if to == nil {
+		peer, errno := d.tr.peer()
+		if errno != 0 {
+			return unix.EDESTADDRREQ
+		}
+		to = &peer
+	}
+	d.cork.open, d.cork.to, d.cork.control = true, *to, sc
 	return 0
 }
 
@@ -90,6 +106,9 @@ func (d *datagram) uncorkLocked() unix.Errno {
 	}
 	p, to, sc := c.data, c.to, c.control
 	c.dropLocked()
+	if to.Addr.Port() == 0 {
+		return d.deliver(p, nil, sc) // only the peer may have that port
+	}
 	return d.deliver(p, &to, sc)
 }
 

@@ -186,52 +186,6 @@ func (d *datagram) takeQueued() (pending bool) {
 	}
 }
 
-// takeError takes the pending error; cleared says that the caller has taken it
-// off the surrogate. POLLERR stays while the error queue has something.
-func (d *datagram) takeError(cleared bool) unix.Errno {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	errno := d.soError
-	d.soError = 0
-	if cleared {
-		d.raised = false
-	}
-	d.raiseSoonLocked()
-	d.loweredLocked()
-	return errno
-}
-
-// takeReceived is takeError for a receive that has taken the error off the
-// surrogate: of the error queue alone it knows nothing, and shows it when it ends
-// or waits.
-func (d *datagram) takeReceived() unix.Errno {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.takeReceivedLocked()
-}
-
-func (d *datagram) takeReceivedLocked() unix.Errno {
-	errno := d.soError
-	d.soError, d.raised = 0, false
-	if errno != 0 {
-		d.raiseSoonLocked()
-	}
-	d.loweredLocked()
-	return errno
-}
-
-// unraisedError takes a pending error that the surrogate does not show.
-func (d *datagram) unraisedError() unix.Errno {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.raised {
-		return 0
-	}
-	errno := d.soError
-	d.soError = 0
-	return errno
-}
-
 // receiveError is recvmsg(MSG_ERRQUEUE): the payload is the packet that caused
 // the error, the name where that went, the control message the error itself
 // (ip_recv_error in net/ipv4/ip_sockglue.c).
@@ -259,18 +213,7 @@ func (d *datagram) receiveError(t trap.Task, fd int32, r recvRequest) trap.Verdi
 		flags |= unix.MSG_TRUNC
 	}
 	v := r.finish(t, delivered{n: int64(n), flags: flags, from: sockaddr(d.idn.family, q.Dst), control: d.errorMessages(q)})
-	// A native look with MSG_PEEK takes POLLERR off the surrogate; it comes back
-	// while the queue has more.
-	clear := &trap.Receive{FD: fd, Flags: unix.MSG_DONTWAIT | unix.MSG_PEEK, Gate: d}
-	clear.Then = func(trap.Task, int64, int, int32) trap.Verdict {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.raised = false
-		d.raiseSoonLocked()
-		d.loweredLocked()
-		return v
-	}
-	return clear.Verdict()
+	return d.lower(fd, v)
 }
 
 // errorMessages are the control messages for q: what is wanted of the ICMP

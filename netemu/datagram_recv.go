@@ -16,14 +16,13 @@ type recvRequest struct {
 	buf, bufLen uint64
 	flags       int
 	finish      func(t trap.Task, m delivered) trap.Verdict
-	// got is the number of messages that recvmmsg(2) has already: it returns
-	// that instead of an error.
-	got int64
+	// failed ends a recvmmsg(2) that has messages already, nil else.
+	failed func(unix.Errno) trap.Verdict
 }
 
 func (r recvRequest) fail(errno unix.Errno) trap.Verdict {
-	if r.got > 0 {
-		return trap.Done(r.got)
+	if r.failed != nil {
+		return r.failed(errno)
 	}
 	return trap.Fail(errno)
 }
@@ -114,39 +113,6 @@ func writeMsghdr(t trap.Task, addr uint64, h abi.Msghdr, m delivered) unix.Errno
 // maxControl is the default net.core.optmem_max since Linux 6.7, in bytes: no
 // control buffer of a message is larger.
 const maxControl = 128 << 10
-
-// receiveMany is recvmmsg(2): one message after the other; only the first may
-// wait if MSG_WAITFORONE is given. An error after the first message is kept
-// for the next call.
-func (d *datagram) receiveMany(t trap.Task, c trap.Call) trap.Verdict {
-	count := min(uint32(c.Args[2]), maxIovec)
-	flags := int(c.Int32(3))
-	if count == 0 {
-		return trap.Done(0)
-	}
-	end, errno := receiveDeadline(t, c)
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
-	var next func(t trap.Task, i uint32) trap.Verdict
-	next = func(t trap.Task, i uint32) trap.Verdict {
-		addr := c.Pointer(1) + uint64(i)*abi.SizeofMMsghdr
-		r := recvRequest{flags: flags &^ unix.MSG_WAITFORONE, got: int64(i)}
-		if i > 0 && flags&unix.MSG_WAITFORONE != 0 {
-			r.flags |= unix.MSG_DONTWAIT
-		}
-		return d.receiveMsg(t, c.Int32(0), addr, r, func(t trap.Task, n int64) trap.Verdict {
-			if errno := writeInt32(t, addr+abi.OffsetMMsghdrLen, int32(n)); errno != 0 {
-				return r.fail(errno)
-			}
-			if i+1 == count || !end.IsZero() && time.Now().After(end) {
-				return trap.Done(int64(i + 1))
-			}
-			return next(t, i+1)
-		})
-	}
-	return next(t, 0)
-}
 
 // deadline is when SO_RCVTIMEO ends a wait that starts now; zero: never.
 func (d *datagram) deadline() time.Time {

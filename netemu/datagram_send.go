@@ -2,13 +2,11 @@ package netemu
 
 import (
 	"encoding/binary"
-	"math"
 
 	"golang.org/x/sys/unix"
 
 	"netbox/abi"
 	"netbox/netemu/stack"
-	"netbox/netemu/surrogate"
 	"netbox/trap"
 )
 
@@ -31,6 +29,13 @@ func (o outgoing) length() (n uint64) {
 // send is sendto(2) with an address, sendmsg(2) and sendmmsg(2).
 func (d *datagram) send(t trap.Task, c trap.Call) trap.Verdict {
 	d.calledBy(t)
+	if !d.sendsTell() {
+		return d.sendCall(t, c)
+	}
+	return d.withError(t, c.Int32(0), func(t trap.Task) trap.Verdict { return d.sendCall(t, c) })
+}
+
+func (d *datagram) sendCall(t trap.Task, c trap.Call) trap.Verdict {
 	switch c.NR {
 	case unix.SYS_SENDMSG:
 		return doneOr(d.sendMsg(t, c.Pointer(1), c.Int32(2)))
@@ -58,10 +63,8 @@ func doneOr(n int, errno unix.Errno) trap.Verdict {
 // order of udp_sendmsg and its kin: what fails for several reasons has Linux's
 // errno.
 func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
-	if a, ok := d.tr.(autobinder); ok {
-		if errno := a.autobind(); errno != 0 {
-			return 0, errno
-		}
+	if errno := d.autobind(); errno != 0 {
+		return 0, errno
 	}
 	if errno := d.checkSize(o); errno != 0 {
 		return 0, errno
@@ -70,17 +73,14 @@ func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
-	limit := surrogate.MaxDatagram
-	if d.idn.family == unix.AF_NETLINK {
-		limit = maxNetlinkMessage
-	} else if o.length() > uint64(limit) {
-		d.cork.drop()
-		return 0, d.tooLong(to)
-	} else if o.flags&unix.MSG_PROXY != 0 {
-		return int(o.length()), 0 // MSG_PROBE: ip_make_skb makes no packet
+	if o.flags&unix.MSG_PROXY != 0 && d.tr.endpoint() != nil {
+		return int(o.length()), d.unrouted(to, sc) // MSG_PROBE: ip_make_skb makes no packet
 	}
-	p, errno := gather(t, o.vec, limit)
+	p, errno := d.payload(t, o, to)
 	if errno != 0 {
+		if earlier := d.unrouted(to, sc); earlier != 0 {
+			errno = earlier
+		}
 		d.cork.drop()
 		return 0, errno
 	}
@@ -95,9 +95,9 @@ func (d *datagram) whither(t trap.Task, o outgoing) (*abi.Sockaddr, *stack.SendC
 		return nil, nil, 0
 	}
 	to, errno := d.destination(o.name)
-	isIPv4 := to != nil && to.Addr.Addr().Unmap().Is4()
+	isIPv4 := (to != nil || o.name == nil && !open) && d.leavesByIPv4(to)
 	if errno == 0 && isIPv4 {
-		errno = checkIPv4(o) // udpv6_sendmsg goes on with udp_sendmsg
+		errno = d.checkMapped(o)
 	}
 	if open && errno == 0 {
 		if isIPv4 && !corked.Addr.Addr().Unmap().Is4() {
@@ -112,61 +112,19 @@ func (d *datagram) whither(t trap.Task, o outgoing) (*abi.Sockaddr, *stack.SendC
 		return nil, nil, errno
 	}
 	sc, errno := d.sendControl(t, o.control, to)
+	if errno == 0 && o.name != nil && to == nil && d.losesMapped() {
+		errno = unix.ENETUNREACH
+	}
 	return to, sc, errno
 }
 
-// tooLong is the errno of a datagram that no IP packet has room for, which the
-// transport may have more to tell of.
-func (d *datagram) tooLong(to *abi.Sockaddr) unix.Errno {
-	errno := d.transmit(make([]byte, surrogate.MaxDatagram+1), to, nil)
-	if errno == 0 {
-		return unix.EMSGSIZE
-	}
-	return errno
-}
-
-// autobinder is a transport that gets its port with the first attempt to send,
-// successful or not (inet_send_prepare).
-type autobinder interface{ autobind() unix.Errno }
-
-// checkSize makes the checks that come before the address. udpv6_sendmsg has
-// none: it knows no MSG_OOB, and finds the size last.
-func (d *datagram) checkSize(o outgoing) unix.Errno {
-	ipv6 := d.idn.family == unix.AF_INET6
-	switch {
-	case d.idn.family == unix.AF_INET:
-		return checkIPv4(o)
-	case ipv6 && d.idn.protocol == unix.IPPROTO_UDP:
-	case o.flags&unix.MSG_OOB != 0:
-		return unix.EOPNOTSUPP
-	}
-	return 0
-}
-
-// checkIPv4 is how udp_sendmsg, ping_v4_sendmsg and raw_sendmsg begin.
-func checkIPv4(o outgoing) unix.Errno {
-	switch {
-	case o.length() > math.MaxUint16:
-		return unix.EMSGSIZE
-	case o.flags&unix.MSG_OOB != 0:
-		return unix.EOPNOTSUPP
-	}
-	return 0
-}
-
-// checkDestination is EDESTADDRREQ for a datagram without one, and EINVAL for
-// a port of 0.
-func (d *datagram) checkDestination(to *abi.Sockaddr) unix.Errno {
-	if to == nil && d.idn.family != unix.AF_PACKET {
-		if _, errno := d.tr.peer(); errno != 0 {
-			return unix.EDESTADDRREQ
-		}
-		return 0
-	}
-	if _, ok := d.tr.(*udp); ok && to.Addr.Port() == 0 {
-		return unix.EINVAL
-	}
-	return 0
+// losesMapped says whether a send with an address of AF_UNSPEC finds no route to
+// the IPv4 address that an IPv6 socket is connected to: udpv6_sendmsg has looked
+// for mapped addresses then, and takes the peer's for one of IPv6.
+func (d *datagram) losesMapped() bool {
+	peer, errno := d.tr.peer()
+	ip := peer.Addr.Addr()
+	return errno == 0 && ip.Is4In6() && !d.e.stack.RoutesMapped(ip)
 }
 
 // destination decodes msg_name. AF_UNSPEC is taken for AF_INET, as udp_sendmsg
@@ -175,10 +133,16 @@ func (d *datagram) destination(raw []byte) (*abi.Sockaddr, unix.Errno) {
 	if raw == nil {
 		return nil, 0
 	}
-	if f, _ := abi.Family(raw); f == unix.AF_UNSPEC && d.idn.family == unix.AF_INET && len(raw) >= abi.SizeofSockaddrInet4 {
+	if f, _ := abi.Family(raw); f == unix.AF_UNSPEC && d.idn.family == unix.AF_INET {
+		if errno := checkLength(unix.AF_INET, raw); errno != 0 {
+			return nil, errno
+		}
 		binary.NativeEndian.PutUint16(raw, unix.AF_INET)
 	}
 	sa, errno := remoteAddress(d.idn.family, raw)
+	if errno == unix.EAFNOSUPPORT && d.idn.family == unix.AF_INET6 && isUDP(&d.idn) {
+		errno = unix.EINVAL // udpv6_sendmsg
+	}
 	if errno != 0 {
 		return nil, errno
 	}

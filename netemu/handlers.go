@@ -23,6 +23,9 @@ func (e *Emulator) bind(t trap.Task, c trap.Call) trap.Verdict {
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
+	if v, ok := renewed(t, c, s, e.bind); ok {
+		return v
+	}
 	errno = s.bind(sa)
 	if errno == unix.EADDRINUSE {
 		// The owner of the port may have closed it a moment ago.
@@ -58,6 +61,9 @@ func (e *Emulator) listen(t trap.Task, c trap.Call) trap.Verdict {
 	s := e.find(t, c.Int32(0))
 	if s == nil {
 		return trap.Run()
+	}
+	if v, ok := renewed(t, c, s, e.listen); ok {
+		return v
 	}
 	return trap.Fail(s.listen(t, c.Int32(0), c.Int32(1)))
 }
@@ -140,21 +146,6 @@ func (e *Emulator) receive(t trap.Task, c trap.Call) trap.Verdict {
 	}
 	if errno := checkMessageCall(c); errno != 0 {
 		return trap.Fail(errno)
-	}
-	if c.NR == unix.SYS_RECVMMSG {
-		return e.receiveMany(t, c, s)
-	}
-	return s.receive(t, c)
-}
-
-// receiveMany makes the checks of do_recvmmsg before a socket sees the call: the
-// timeout, the pending error, and whether anything is asked for at all.
-func (e *Emulator) receiveMany(t trap.Task, c trap.Call, s socket) trap.Verdict {
-	if _, errno := receiveDeadline(t, c); errno != 0 {
-		return trap.Fail(errno)
-	}
-	if uint32(c.Args[2]) == 0 {
-		return trap.Done(0)
 	}
 	return s.receive(t, c)
 }

@@ -38,7 +38,7 @@ type listener struct {
 func (s *stream) listen(t trap.Task, fd int32, backlog int32) unix.Errno {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != fresh && s.state != listening {
+	if s.state != fresh && s.state != listening || s.untold {
 		return unix.EINVAL
 	}
 	file, errno := s.borrowLocked(t, fd)
@@ -57,6 +57,9 @@ func (s *stream) listenLocked(file int, backlog int32) unix.Errno {
 		n = somaxconn
 	}
 	if s.state == fresh {
+		if errno := s.bindAgainLocked(); errno != 0 {
+			return errno
+		}
 		if a, errno := s.ep.Local(); errno != 0 || a.Port() == 0 {
 			if errno := s.ep.Bind(stack.Addr{}); errno != 0 {
 				return errno
@@ -171,7 +174,7 @@ func (s *stream) accept(t trap.Task, fd int32, q acceptRequest) trap.Verdict {
 	l := s.listener
 	ok := s.state == listening
 	s.mu.Unlock()
-	if !ok {
+	if !ok || l.stopped() {
 		return trap.Fail(unix.EINVAL)
 	}
 	l.handOver()
@@ -238,6 +241,13 @@ func (l *listener) again() {
 		return
 	}
 	l.handed = append(l.handed, c)
+}
+
+// stopped says that shutdown(2) has ended the listener.
+func (l *listener) stopped() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.over
 }
 
 // stop ends the listener and resets what nobody has accepted, as

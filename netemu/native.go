@@ -143,6 +143,9 @@ func (e *Emulator) connectNative(t trap.Task, fd int32, raw []byte) trap.Verdict
 	if e.names.reachable(t, name) {
 		return trap.Run()
 	}
+	if _, errno := t.Inode(fd); errno != 0 {
+		return trap.Fail(errno)
+	}
 	e.ledger.count(t, "unix socket", strings.ReplaceAll(name, "\x00", "@"))
 	return trap.Fail(unix.ECONNREFUSED)
 }

@@ -26,19 +26,42 @@ func (d *datagram) sendControl(t trap.Task, control []byte, to *abi.Sockaddr) (*
 			d.e.ledger.count(t, "control message", optionKey{m.Level, m.Type})
 			return nil, errno
 		}
-	}
-	if p := out.PktInfo; p != nil && p.NIC != 0 && !d.hasInterface(p.NIC) {
-		return nil, unix.ENODEV
+		if errno := d.checkPktInfo(out.PktInfo, to); errno != 0 {
+			return nil, errno
+		}
 	}
 	return out, 0
 }
 
-func (d *datagram) hasInterface(index int32) bool {
-	return slices.ContainsFunc(d.e.stack.Interfaces(), func(i stack.Interface) bool { return i.Index == index })
+func (e *Emulator) hasInterface(index int32) bool {
+	return slices.ContainsFunc(e.stack.Interfaces(), func(i stack.Interface) bool { return i.Index == index })
+}
+
+// checkPktInfo says whether a datagram to to may have the source p, nil: any.
+func (d *datagram) checkPktInfo(p *stack.PktInfo, to *abi.Sockaddr) unix.Errno {
+	switch {
+	case p == nil:
+	case p.NIC != 0 && !d.e.hasInterface(p.NIC):
+		return unix.ENODEV
+	case p.Local.Is6() && p.Local.Is4In6() != d.leavesByIPv4(to):
+		return unix.EINVAL
+	case p.Local.Is6() && !p.Local.Is4In6() && (p.Local.IsMulticast() || !d.e.local(p.Local)):
+		return unix.EINVAL
+	}
+	return 0
+}
+
+// leavesByIPv4 says whether a datagram to to, nil: to the peer, is one of IPv4.
+func (d *datagram) leavesByIPv4(to *abi.Sockaddr) bool {
+	if to == nil {
+		peer, errno := d.tr.peer()
+		return errno == 0 && peer.Addr.Addr().Unmap().Is4()
+	}
+	return to.Addr.Addr().Unmap().Is4()
 }
 
 func (d *datagram) addSendControl(out *stack.SendControl, m abi.Cmsg, to *abi.Sockaddr) unix.Errno {
-	mapped := d.idn.family == unix.AF_INET6 && to != nil && to.Addr.Addr().Unmap().Is4()
+	mapped := d.idn.family == unix.AF_INET6 && d.leavesByIPv4(to)
 	switch {
 	case m.Level == unix.SOL_SOCKET:
 		return socketControl(d.idn.family, m)

@@ -103,7 +103,10 @@ func (e *Emulator) countLevel(t trap.Task, s socket, k optionKey) {
 
 // setNative lets the kernel set an option of the surrogate, and hears of it.
 func setNative(s socket, k optionKey, row option, a argument) trap.Verdict {
-	value, _ := a.bytes(row.size) // the kernel says what is wrong with it
+	value, errno := a.bytes(row.size) // the kernel says what is wrong with it
+	if errno == 0 && row.deny != nil && row.deny(s) != 0 {
+		return trap.Fail(row.deny(s))
+	}
 	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {
 		if ret < 0 {
 			return passOn(t, ret)
@@ -172,13 +175,21 @@ func (e *Emulator) getsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	case row.answer != nil:
 		return trap.Fail(row.answer(t, c, s, int(length)))
 	case row.native && row.get == nil && row.getInt == nil:
-		return trap.Run()
+		return getNative(s, row)
 	}
 	value, errno := l.value(s, row, int(length))
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
 	return trap.Fail(tellOption(t, c, value, int(length)))
+}
+
+// getNative lets the kernel tell an option of the surrogate.
+func getNative(s socket, row option) trap.Verdict {
+	if row.denyGet != nil && row.denyGet(s) != 0 {
+		return trap.Fail(row.denyGet(s))
+	}
+	return trap.Run()
 }
 
 // tellOption writes the value and its length. Every level but SOL_SOCKET stores

@@ -15,7 +15,7 @@ func inheritOptions(parent, child *stream) {
 	}
 }
 
-// keepOptions gives a new socket, whose T is file, all options of the one that
+// keepOptions gives a new socket, whose T is file, or -1 if it keeps its T, all options of the one that
 // it takes the place of.
 func keepOptions(parent, child *stream, file int) {
 	child.mem.copyFrom(&parent.mem)
@@ -27,7 +27,7 @@ func keepOptions(parent, child *stream, file int) {
 // setAgain sets an option to a value that it was set to before. What cannot be
 // set in the new socket's state keeps its default.
 func setAgain(s *stream, file int, row option, set setting) {
-	if row.native && unix.SetsockoptString(file, int(set.key.level), int(set.key.name), string(set.value)) != nil {
+	if row.native && file >= 0 && unix.SetsockoptString(file, int(set.key.level), int(set.key.name), string(set.value)) != nil {
 		return
 	}
 	row.apply(s, set.value)

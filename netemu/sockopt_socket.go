@@ -66,7 +66,7 @@ var socketOptions = map[int32]option{
 	unix.SO_MAX_PACING_RATE:  {name: "SO_MAX_PACING_RATE", native: true, size: 8, partial: "nothing is paced"},
 	unix.SO_CNX_ADVICE:       native("SO_CNX_ADVICE", "there is one route"),
 	unix.SO_BUF_LOCK:         native("SO_BUF_LOCK", "netstack resizes buffers that no size was set for"),
-	unix.SO_PEEK_OFF:         native("SO_PEEK_OFF", ""),
+	unix.SO_PEEK_OFF:         onlyEver(offsets, native("SO_PEEK_OFF", "")),
 	unix.SO_BSDCOMPAT:        native("SO_BSDCOMPAT", ""),
 	unix.SO_WIFI_STATUS:      native("SO_WIFI_STATUS", "there is no such device"),
 	unix.SO_NOFCS:            native("SO_NOFCS", "there is no such device"),
@@ -128,6 +128,14 @@ func acceptsConnections(s socket) int {
 // end of (sk_may_scm_recv).
 func onNetlink(s socket) unix.Errno {
 	if s.id().family != unix.AF_NETLINK {
+		return unix.EOPNOTSUPP
+	}
+	return 0
+}
+
+// offsets denies SO_PEEK_OFF to sockets without one (set_peek_off of proto_ops).
+func offsets(s socket) unix.Errno {
+	if s.endpoint() == nil || s.id().typ == unix.SOCK_RAW {
 		return unix.EOPNOTSUPP
 	}
 	return 0

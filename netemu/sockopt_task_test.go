@@ -107,6 +107,10 @@ func (o *optionTask) do(t *testing.T, nr int, args ...uint64) (int64, unix.Errno
 			return ret, unix.Errno(max(0, -ret))
 		}
 		v = v.Native.Then(o, ret)
+	case trap.KindReceive:
+		_, _, err := unix.Recvfrom(int(v.Receive.FD), make([]byte, 1), v.Receive.Flags)
+		errno, _ := err.(unix.Errno)
+		v = v.Receive.Then(o, -int64(errno), 0, -1)
 	}
 	if v.Kind != trap.KindDone && v.Kind != trap.KindFail {
 		t.Fatalf("call %v: verdict %+v", c, v)

@@ -65,6 +65,9 @@ type stream struct {
 	// reported says that connect(2) has told the outcome of a handshake that it
 	// left behind with EINPROGRESS.
 	reported bool
+	// untold says that a fresh socket has taken the place of one whose failure
+	// connect(2) has not told yet.
+	untold bool
 	// failedConnect says that the socket is over for want of a connection, so
 	// that connect may be tried again.
 	failedConnect bool
@@ -73,8 +76,14 @@ type stream struct {
 	// target is where connect(2) goes, which netstack does not tell meanwhile.
 	target              netip.AddrPort
 	readOver, writeOver bool
-	hungUp              bool
-	sendTimeout         time.Duration // SO_SNDTIMEO, negative: none
+	// writeShut says that the task has shut its writing side, of which outbound
+	// learns behind the last byte.
+	writeShut bool
+	// shutFresh says that shutdown(2) has failed for want of a connection, which
+	// ends reading all the same (inet_shutdown).
+	shutFresh   bool
+	hungUp      bool
+	sendTimeout time.Duration // SO_SNDTIMEO, negative: none
 	// short carries the connection's bytes, nil: netstack does.
 	short *relay.Shortcut
 	// file is T of an accepted connection that no task has taken yet, -1 else.
@@ -166,28 +175,13 @@ func surrogateErrno(err error) unix.Errno {
 	return unix.ENOBUFS
 }
 
-func (s *stream) bind(sa abi.Sockaddr) unix.Errno {
-	if s.idn.family == unix.AF_INET6 && sa.Addr.Addr().IsMulticast() {
-		return unix.EINVAL
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, errno := s.ep.Local()
-	if errno := s.e.checkBind(s.idn.family, s.ep, s.state != fresh || errno == 0 && a.Port() != 0, sa); errno != 0 {
-		return errno
-	}
-	address := stackAddr(sa)
-	errno = s.ep.Bind(address)
-	if errno == 0 {
-		s.bound = &address
-	}
-	return errno
-}
-
 func (s *stream) name() (abi.Sockaddr, unix.Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rememberLocked()
+	if s.wornLocked() && s.reported {
+		return sockaddr(s.idn.family, s.lastNameLocked()), 0
+	}
 	return sockaddr(s.idn.family, s.local), 0
 }
 
@@ -224,11 +218,7 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 	defer s.mu.Unlock()
 	switch s.state {
 	case listening:
-		if how != unix.SHUT_WR {
-			s.listener.stop()
-			s.sur.CloseWrite()
-		}
-		return trap.Done(0)
+		return trap.Fail(s.stopListeningLocked(how))
 	case connecting:
 		s.endLocked(0, true)
 		return trap.Done(0)
@@ -240,6 +230,7 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 		}
 		return trap.Fail(unix.ENOTCONN)
 	default:
+		s.shutFresh = s.shutFresh || how != unix.SHUT_WR
 		return trap.Fail(unix.ENOTCONN)
 	}
 	if how != unix.SHUT_WR {
@@ -252,6 +243,7 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 	if how == unix.SHUT_RD {
 		return trap.Done(0)
 	}
+	s.writeShut = true
 	args := c.Args
 	args[1] = unix.SHUT_WR
 	return trap.RunThen(&args, passOn)
@@ -280,8 +272,20 @@ func (s *stream) takeError(shown bool) unix.Errno {
 	errno := s.soError
 	s.soError = 0
 	s.unwatchLocked()
-	if !shown {
+	if !shown && s.state == over {
 		return 0
 	}
+	return errno
+}
+
+// takeUnshown takes a pending error that the surrogate does not show.
+func (s *stream) takeUnshown() unix.Errno {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == over {
+		return 0
+	}
+	errno := s.soError
+	s.soError = 0
 	return errno
 }

@@ -23,6 +23,10 @@ func (s *stream) connect(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	if f == unix.AF_UNSPEC {
 		return s.disconnectLocked(t, fd)
 	}
+	if s.untold {
+		s.untold = false
+		return trap.Fail(s.outcomeLocked())
+	}
 	switch s.state {
 	case connecting:
 		return s.waitLocked(t, fd, unix.EALREADY)
@@ -32,16 +36,14 @@ func (s *stream) connect(t trap.Task, fd int32, raw []byte) trap.Verdict {
 			return trap.Done(0)
 		}
 		return trap.Fail(unix.EISCONN)
-	case listening:
-		return trap.Fail(unix.EISCONN)
-	case over:
-		if !s.failedConnect {
+	case listening, over:
+		if s.state == over && s.failedConnect && !s.reported {
+			return s.shownFirst(fd, s.outcomeLocked())
+		}
+		if !s.wornLocked() {
 			return trap.Fail(unix.EISCONN)
 		}
-		if !s.reported {
-			return trap.Fail(s.outcomeLocked())
-		}
-		return s.renewLocked(t, fd, raw)
+		return s.connectAgainLocked(t, fd, raw)
 	}
 	return s.startLocked(t, fd, raw)
 }
@@ -54,14 +56,18 @@ func (s *stream) startLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	}
 	file, errno := s.borrowLocked(t, fd)
 	if errno != 0 {
-		return s.renewLocked(t, fd, raw)
+		return s.connectAgainLocked(t, fd, raw)
 	}
 	defer giveBack(file)
 	s.e.reg.reapListeners()
+	if errno := s.bindAgainLocked(); errno != 0 {
+		return trap.Fail(errno)
+	}
 	errno = s.ep.Connect(stackAddr(sa))
 	if errno != 0 && errno != unix.EINPROGRESS {
 		return trap.Fail(errno)
 	}
+	s.soError = 0 // tcp_connect_init
 	s.target = sa.Addr
 	s.rememberLocked()
 	if v, ok := s.promptLocked(t, fd, file); ok {
@@ -116,50 +122,6 @@ func (s *stream) outcomeLocked() unix.Errno {
 		errno = unix.ECONNABORTED
 	}
 	return errno
-}
-
-// disconnectLocked is connect(AF_UNSPEC): the socket becomes a fresh one.
-func (s *stream) disconnectLocked(t trap.Task, fd int32) trap.Verdict {
-	if s.state == fresh {
-		return trap.Done(0)
-	}
-	if s.state != over {
-		s.endLocked(0, true)
-	}
-	return s.renewLocked(t, fd, nil)
-}
-
-// renewLocked puts a new socket in the place of one whose surrogate has ended,
-// in the calling process only, and connects it to raw if that is an address.
-// Options are kept.
-func (s *stream) renewLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
-	flags, errno := t.StatusFlags(fd)
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
-	ep, errno := s.e.newEndpoint(s.idn.family)
-	if errno != 0 {
-		return trap.Fail(errno)
-	}
-	idle := s.e.borrow && raw == nil
-	sur, pair, err := newSurrogate(idle, flags&unix.O_NONBLOCK != 0)
-	if err != nil {
-		ep.Close()
-		return trap.Fail(surrogateErrno(err))
-	}
-	id := s.idn
-	id.inode = pair.Inode
-	n := s.e.prepareStream(id, ep, sur)
-	n.start(idle)
-	keepOptions(s, n, pair.T)
-	i := &trap.Install{File: pair.T, At: fd, CloseOnExec: flags&unix.O_CLOEXEC != 0, Failed: func(unix.Errno) { n.close() }}
-	i.Then = func(t trap.Task, fd int32) trap.Verdict {
-		if raw == nil {
-			return trap.Done(0)
-		}
-		return n.connect(t, fd, raw)
-	}
-	return i.Verdict()
 }
 
 // established waits for the handshake and tells the task how it ended.

@@ -4,6 +4,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// stopListeningLocked is shutdown(2) of a listener.
+func (s *stream) stopListeningLocked(how int32) unix.Errno {
+	if s.listener.stopped() {
+		return unix.ENOTCONN
+	}
+	if how != unix.SHUT_WR {
+		s.listener.stop()
+		s.sur.CloseWrite()
+	}
+	return 0
+}
+
 // closed is close(2) of the last copy: in order, or with a reset if data was
 // unread (RFC 2525 section 2.17, tcp_close). SO_LINGER is netstack's to obey.
 func (s *stream) closed(unread bool) {

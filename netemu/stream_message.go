@@ -19,16 +19,17 @@ func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(errno)
 	}
 	s.mu.Lock()
-	state, pending := s.state, s.soError
-	if state == over {
-		s.soError = 0
-	}
+	state := s.state
+	shut := state == over || s.writeShut
 	s.mu.Unlock()
+	if errno := s.takeUnshown(); errno != 0 {
+		return trap.Fail(errno)
+	}
 	switch {
-	case state == over && pending != 0:
-		return trap.Fail(pending)
 	case state == fresh || state == listening:
 		return trap.Fail(unix.EPIPE)
+	case state == over && s.errorPending():
+		return s.shownFirst(c.Int32(0), unix.EPIPE)
 	}
 	if flags&(unix.MSG_OOB|unix.MSG_FASTOPEN) != 0 {
 		s.e.ledger.count(t, "send flag", flags)
@@ -38,9 +39,9 @@ func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 	}
 	switch c.NR {
 	case unix.SYS_SENDMSG:
-		return sendOne(t, c)
+		return sendOne(t, c, shut)
 	case unix.SYS_SENDMMSG:
-		return sendMany{c: c, count: min(uint32(c.Args[2]), maxIovec)}.next(t)
+		return sendMany{c: c, shut: shut, count: min(uint32(c.Args[2]), maxIovec)}.next(t)
 	}
 	args := c.Args
 	args[3], args[4], args[5] = inline(args[3]), 0, 0
@@ -66,9 +67,23 @@ func checkSend(t trap.Task, c trap.Call) (flags int32, errno unix.Errno) {
 	return c.Int32(3), errno
 }
 
-// sendOne lets the kernel run a sendmsg(2).
-func sendOne(t trap.Task, c trap.Call) trap.Verdict {
-	m, errno := copyBare(t, c.Pointer(1))
+// shownFirst tells the pending error if the surrogate of an ended socket shows one,
+// else otherwise: a native call has told it then. A native look with MSG_PEEK takes
+// it off.
+func (s *stream) shownFirst(fd int32, otherwise unix.Errno) trap.Verdict {
+	look := &trap.Receive{FD: fd, Flags: unix.MSG_DONTWAIT | unix.MSG_PEEK}
+	look.Then = func(_ trap.Task, ret int64, _ int, _ int32) trap.Verdict {
+		if errno := s.takeError(ret == -int64(unix.ECONNRESET)); errno != 0 {
+			return trap.Fail(errno)
+		}
+		return trap.Fail(otherwise)
+	}
+	return look.Verdict()
+}
+
+// sendOne lets the kernel run a sendmsg(2); shut as for copyBare.
+func sendOne(t trap.Task, c trap.Call, shut bool) trap.Verdict {
+	m, errno := copyBare(t, c.Pointer(1), shut)
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
@@ -89,8 +104,9 @@ func sendOne(t trap.Task, c trap.Call) trap.Verdict {
 // or in use by another thread: so the kernel is given a copy without them.
 type bare struct{ header abi.Msghdr }
 
-// copyBare checks the msghdr at addr as tcp_sendmsg does.
-func copyBare(t trap.Task, addr uint64) (bare, unix.Errno) {
+// copyBare checks the msghdr at addr as tcp_sendmsg does, which does not get to the
+// control messages where nothing can be sent any more.
+func copyBare(t trap.Task, addr uint64, shut bool) (bare, unix.Errno) {
 	if errno := checkMsghdr(t, addr, true); errno != 0 {
 		return bare{}, errno
 	}
@@ -103,6 +119,9 @@ func copyBare(t trap.Task, addr uint64) (bare, unix.Errno) {
 		return bare{}, errno
 	}
 	for m, errno := range abi.Cmsgs(control) {
+		if shut {
+			break
+		}
 		if errno == 0 && m.Level == unix.SOL_SOCKET {
 			errno = socketControl(unix.AF_INET, m)
 		}

@@ -15,6 +15,7 @@ import (
 // first message that fails, and behind one that is sent in part.
 type sendMany struct {
 	c           trap.Call
+	shut        bool // as for copyBare
 	count, sent uint32
 }
 
@@ -24,7 +25,7 @@ func (s sendMany) at(i uint32) uint64 { return s.c.Pointer(1) + uint64(i)*abi.Si
 func (s sendMany) next(t trap.Task) trap.Verdict {
 	n := uint32(0)
 	for ; s.sent+n < s.count; n++ {
-		m, errno := copyBare(t, s.at(s.sent+n))
+		m, errno := copyBare(t, s.at(s.sent+n), s.shut)
 		if n > 0 && (errno != 0 || m.hides()) {
 			break
 		}

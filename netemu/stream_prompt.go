@@ -71,23 +71,12 @@ func (s *stream) connectedLocked(file int, blocking bool) trap.Verdict {
 // refusedLocked tells a blocking task the refusal. The socket is then as it was
 // before, but for the endpoint: it may connect again, or listen.
 func (s *stream) refusedLocked(file int) (trap.Verdict, bool) {
-	ep, errno := s.e.newEndpoint(s.idn.family)
-	if errno != 0 {
-		return trap.Verdict{}, false
-	}
 	refusal := s.ep.TakeError()
 	if refusal == 0 {
 		refusal = unix.ECONNREFUSED
 	}
-	// The options go to a stream of the moment: setting them takes its lock.
-	n := s.e.prepareStream(s.idn, ep, s.sur)
-	keepOptions(s, n, file)
-	s.unsubscribe()
-	s.ep.Close()
-	s.ep = ep
-	s.subscribe()
-	if s.bound != nil { // and so it stays (SOCK_BINDPORT_LOCK)
-		ep.Bind(*s.bound)
+	if s.replaceEndpointLocked(file) != 0 {
+		return trap.Verdict{}, false
 	}
 	s.local, s.remote = stack.Addr{}, stack.Addr{}
 	return trap.Fail(refusal), true

@@ -12,24 +12,26 @@ import (
 // receive lets the kernel read the surrogate, which has no name to tell, like a
 // connected TCP socket.
 func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
-	flags := c.Int32(2)
-	var errno unix.Errno
-	switch c.NR {
-	case unix.SYS_RECVFROM:
-		flags = c.Int32(3)
-	case unix.SYS_RECVMSG:
-		errno = checkMsghdr(t, c.Pointer(1), false)
-	case unix.SYS_RECVMMSG:
-		flags = c.Int32(3)
-		if _, errno = receiveDeadline(t, c); errno == 0 {
-			errno = checkMsghdr(t, c.Pointer(1), false)
+	if c.NR == unix.SYS_RECVMMSG {
+		if _, errno := receiveDeadline(t, c); errno != 0 {
+			return trap.Fail(errno)
 		}
+	}
+	flags, errno := s.checkReceive(t, c)
+	if errno != 0 && c.NR == unix.SYS_RECVMMSG && flags&unix.MSG_ERRQUEUE == 0 {
+		return s.shownFirst(c.Int32(0), errno)
 	}
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
+	if c.NR == unix.SYS_RECVMMSG && c.Int32(2) == 0 {
+		return trap.RunThen(nil, s.corrected) // which looks for a pending error all the same
+	}
 	s.mu.Lock()
 	state := s.state
+	if s.wornLocked() && (state == listening || s.reported) {
+		state = fresh
+	}
 	s.mu.Unlock()
 	switch {
 	case flags&unix.MSG_ERRQUEUE != 0:
@@ -38,10 +40,53 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(unix.ENOTCONN)
 	case flags&unix.MSG_OOB != 0:
 		return trap.Fail(unix.EINVAL)
-	case state == fresh:
-		return trap.Fail(unix.ENOTCONN)
+	case state != fresh:
+		return s.readNameless(t, c, state == over)
 	}
-	return s.readNameless(t, c, state == over)
+	if errno := s.takeUnshown(); errno != 0 {
+		return trap.Fail(errno)
+	}
+	if s.shutUnconnected() {
+		return s.receiveNothing(t, c)
+	}
+	return trap.Fail(unix.ENOTCONN)
+}
+
+// checkReceive makes the checks of the system call itself and finds its flags.
+func (s *stream) checkReceive(t trap.Task, c trap.Call) (flags int32, errno unix.Errno) {
+	switch c.NR {
+	case unix.SYS_RECVFROM:
+		return c.Int32(3), 0
+	case unix.SYS_RECVMSG:
+		return c.Int32(2), checkMsghdr(t, c.Pointer(1), false)
+	}
+	flags = c.Int32(3)
+	if flags&unix.MSG_ERRQUEUE == 0 {
+		errno = s.takeUnshown() // do_recvmmsg begins with it
+	}
+	if errno == 0 && c.Int32(2) != 0 {
+		errno = checkMsghdr(t, c.Pointer(1), false)
+	}
+	return flags, errno
+}
+
+// receiveNothing is a receiving call on a socket without a connection whose reading
+// side is shut: receiveMsg finds the end of the stream.
+func (s *stream) receiveNothing(t trap.Task, c trap.Call) trap.Verdict {
+	switch c.NR {
+	case unix.SYS_RECVFROM:
+		return trap.Fail(writeAddress(t, nil, c.Pointer(4), c.Pointer(5)))
+	case unix.SYS_RECVMSG:
+		return s.receiveMsg(t, c, c.Pointer(1), c.Int32(2), s.corrected)
+	}
+	end, _ := receiveDeadline(t, c) // checked before
+	return s.receiveEach(t, c, end, 0)
+}
+
+func (s *stream) shutUnconnected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == fresh && s.shutFresh
 }
 
 // readNameless lets the kernel run a receiving call. An address that it asks for
@@ -97,11 +142,7 @@ func (s *stream) receiveMsg(t trap.Task, c trap.Call, addr uint64, flags int32, 
 	if errno != 0 {
 		return then(t, -int64(errno))
 	}
-	q := &trap.Receive{FD: c.Int32(0), IOV: h.IOV, IOVLen: h.IOVLen, Flags: int(flags)}
-	if h.IOVLen == 0 {
-		q.Buf = nowhere
-	}
-	q.Then = func(t trap.Task, n int64, shown int, _ int32) trap.Verdict {
+	finish := func(t trap.Task, n int64, shown int, _ int32) trap.Verdict {
 		if n < 0 {
 			return then(t, n)
 		}
@@ -110,6 +151,13 @@ func (s *stream) receiveMsg(t trap.Task, c trap.Call, addr uint64, flags int32, 
 			n = -int64(errno)
 		}
 		return then(t, n)
+	}
+	if s.shutUnconnected() {
+		return finish(t, 0, int(flags)&unix.MSG_CMSG_CLOEXEC, -1)
+	}
+	q := &trap.Receive{FD: c.Int32(0), IOV: h.IOV, IOVLen: h.IOVLen, Flags: int(flags), Then: finish}
+	if h.IOVLen == 0 {
+		q.Buf = nowhere
 	}
 	return q.Verdict()
 }
@@ -131,12 +179,23 @@ func (s *stream) receiveEach(t trap.Task, c trap.Call, end time.Time, i uint32) 
 		case n < 0 && i == 0:
 			return s.corrected(t, n)
 		case n < 0:
-			return trap.Done(int64(i))
+			s.keepError(unix.Errno(-n))
+			return receivedMany(t, c, end, int64(i))
 		case i+1 == min(uint32(c.Args[2]), maxIovec), !end.IsZero() && time.Now().After(end):
-			return trap.Done(int64(i + 1))
+			return receivedMany(t, c, end, int64(i+1))
 		}
 		return s.receiveEach(t, c, end, i+1)
 	})
+}
+
+// keepError keeps the error that has ended a recvmmsg(2) after its first message for
+// the next call (do_recvmmsg).
+func (s *stream) keepError(errno unix.Errno) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if errno != unix.EAGAIN && s.state != over {
+		s.soError = errno
+	}
 }
 
 // corrected ends a native receive with the errno that the surrogate's reset

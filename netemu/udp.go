@@ -69,13 +69,6 @@ func (u *udp) bind(sa abi.Sockaddr) unix.Errno {
 	return errno
 }
 
-func (u *udp) connect(sa abi.Sockaddr) unix.Errno {
-	if errno := u.autobind(); errno != 0 {
-		return errno
-	}
-	return u.inet.connect(sa)
-}
-
 func (u *udp) disconnect() unix.Errno {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -120,12 +113,7 @@ func (u *udp) name() (abi.Sockaddr, unix.Errno) {
 
 func (u *udp) send(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno {
 	u.use()
-	var dst *stack.Addr
-	if to != nil {
-		a := stackAddr(*to)
-		dst = &a
-	}
-	_, errno := u.ep.Send(p, dst, c)
+	_, errno := u.ep.Send(p, stackAddrOf(to), c)
 	return errno
 }
 

@@ -21,6 +21,11 @@ func fails(errno unix.Errno) func(*call) unix.Errno {
 	return func(*call) unix.Errno { return errno }
 }
 
+// failsRead is one that copies the struct ifreq in first.
+func failsRead(errno unix.Errno) func(*call) unix.Errno {
+	return func(c *call) unix.Errno { return c.edit(fails(errno)) }
+}
+
 // sets are the requests that change something, by the sockets that know them.
 var sets = map[kind]map[uint32]func(*call) unix.Errno{
 	anyKind: {
@@ -61,7 +66,7 @@ var gets = map[kind]map[uint32]func(*call) unix.Errno{
 		unix.SIOCGIFHWADDR:          getHardwareAddr,
 		unix.SIOCGIFTXQLEN:          getTxQueueLen,
 		unix.SIOCGIFMAP:             getMap,
-		unix.SIOCGIFSLAVE:           fails(unix.EINVAL),
+		unix.SIOCGIFSLAVE:           failsRead(unix.EINVAL),
 		unix.SIOCGHWTSTAMP:          fails(unix.EOPNOTSUPP),
 		unix.SIOCWANDEV:             fails(unix.EOPNOTSUPP),
 		unix.SIOCBONDSLAVEINFOQUERY: fails(unix.EOPNOTSUPP),
@@ -90,8 +95,8 @@ func buildTable() map[uint32][]row {
 		unix.SIOCGIFCONF:      {{anyKind, getConf}},
 		unix.SIOCETHTOOL:      {{anyKind, ethtool}},
 		unix.SIOCGARP:         {{inet, getARP}},
-		unix.SIOCSIFPFLAGS:    {{inet, fails(unix.EINVAL)}},
-		unix.SIOCGIFPFLAGS:    {{inet, fails(unix.EINVAL)}},
+		unix.SIOCSIFPFLAGS:    {{inet, failsRead(unix.EINVAL)}},
+		unix.SIOCGIFPFLAGS:    {{inet, failsRead(unix.EINVAL)}},
 		unix.SIOCSIFDSTADDR:   {{inet6, fails(unix.ENODEV)}}, // would make a tunnel
 		unix.SIOCGIFBR:        {{anyKind, fails(unix.EOPNOTSUPP)}},
 		unix.SIOCSIFBR:        {{anyKind, fails(unix.EOPNOTSUPP)}},

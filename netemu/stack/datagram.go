@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"io"
 	"net/netip"
 	"time"
 
@@ -91,24 +92,18 @@ func (e *Endpoint) pktInfo(nic tcpip.NICID, dst tcpip.Address) *PktInfo {
 	return &PktInfo{NIC: int32(nic), Local: e.family.mapped(local), Dst: e.family.mapped(ip)}
 }
 
-// Send sends one datagram, to the peer when to is nil. A pending error comes
-// first. EDESTADDRREQ, EMSGSIZE, EACCES (broadcast without SO_BROADCAST),
-// ENETUNREACH, EINVAL (port 0), EAGAIN (send buffer full).
+// Send sends one datagram, to the peer when to is nil. EDESTADDRREQ, ENETUNREACH,
+// EINVAL (port 0), EACCES (broadcast without SO_BROADCAST), EMSGSIZE, a pending
+// error, EAGAIN (send buffer full).
 func (e *Endpoint) Send(p []byte, to *Addr, c *SendControl) (int, unix.Errno) {
 	if e.kind == kindTCP {
 		return 0, unix.EOPNOTSUPP
 	}
-	e.mu.Lock()
-	en := e.takePendingLocked()
-	e.mu.Unlock()
-	if en != 0 {
-		return 0, en
-	}
 	opts, dst, en := e.writeOptions(to, c)
-	if en != 0 {
-		return 0, en
+	if en == 0 {
+		en = e.unsendable(len(p), dst, opts)
 	}
-	if en := e.checkSize(len(p), dst); en != 0 {
+	if en != 0 {
 		return 0, en
 	}
 	if c != nil && c.PktInfo != nil && dst.Unmap().Is4() {
@@ -121,36 +116,80 @@ func (e *Endpoint) Send(p []byte, to *Addr, c *SendControl) (int, unix.Errno) {
 	if isNetstackError(err) {
 		n, err = e.ep.Write(r, opts)
 	}
-	if _, gone := err.(*tcpip.ErrInvalidEndpointState); gone && to == nil {
-		return 0, unix.ENETUNREACH // the way's interface is down, or its source address is gone
-	}
 	if _, tooLong := err.(*tcpip.ErrMessageTooLong); tooLong && e.mayFragment(len(p), dst) {
 		return e.sendIP(netip.Addr{}, p, to, &opts)
 	}
-	return int(n), e.routeErrno(dst, errno(err))
+	return int(n), e.writeErrno(dst, opts, err)
 }
 
-// CheckSend says why nothing could be sent to to: what Send would find before it
-// looks at the length. A pending error comes first.
-func (e *Endpoint) CheckSend(to Addr, c *SendControl) unix.Errno {
-	if en := e.TakePending(); en != 0 {
+// unsendable says what is wrong with sending n bytes, in the order of udp_sendmsg and
+// __ip_append_data: there is no route, they are too long, an error is pending.
+func (e *Endpoint) unsendable(n int, dst netip.Addr, opts tcpip.WriteOptions) unix.Errno {
+	tooLong, _ := e.tooLong(n, dst)
+	e.mu.Lock()
+	pending := e.pending
+	e.mu.Unlock()
+	if tooLong || pending != 0 {
+		if en := e.unrouted(dst, opts); en != 0 {
+			return en
+		}
+	}
+	if en := e.checkSize(n, dst); en != 0 {
 		return en
 	}
-	_, dst, en := e.writeOptions(&to, c)
-	switch {
-	case en != 0:
-		return en
-	case e.s.mtuTowards(dst) == 0:
-		return e.routeErrno(dst, unix.ENETUNREACH)
-	case e.s.isBroadcast(dst.Unmap()) && !e.ep.SocketOptions().GetBroadcast():
-		return unix.EACCES
-	}
-	return 0
+	return e.TakePending()
 }
 
-// CheckLength says whether n bytes fit one datagram to to, as Send does.
-func (e *Endpoint) CheckLength(n int, to Addr) unix.Errno {
-	return e.checkSize(n, e.loopbackIfAny(to).Addr())
+// CheckSend says why nothing could be sent to to, or the peer when that is nil:
+// what Send finds before it looks at the datagram.
+func (e *Endpoint) CheckSend(to *Addr, c *SendControl) unix.Errno {
+	opts, dst, en := e.writeOptions(to, c)
+	if en != 0 {
+		return en
+	}
+	return e.unrouted(dst, opts)
+}
+
+// unreadable is a payload of which netstack gets nothing, and so sends nothing.
+type unreadable struct{}
+
+func (unreadable) Len() int                 { return 1 }
+func (unreadable) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// unrouted says why netstack has no way to dst: it looks for one before it reads
+// the payload.
+func (e *Endpoint) unrouted(dst netip.Addr, opts tcpip.WriteOptions) unix.Errno {
+	_, err := e.ep.Write(unreadable{}, opts)
+	if isNetstackError(err) {
+		_, err = e.ep.Write(unreadable{}, opts)
+	}
+	if _, read := err.(*tcpip.ErrBadBuffer); read {
+		return 0
+	}
+	return e.writeErrno(dst, opts, err)
+}
+
+// writeErrno is the errno of a write to dst that netstack refused.
+func (e *Endpoint) writeErrno(dst netip.Addr, opts tcpip.WriteOptions, err tcpip.Error) unix.Errno {
+	if _, gone := err.(*tcpip.ErrInvalidEndpointState); gone && opts.To == nil {
+		return unix.ENETUNREACH // the way's interface is down, or its source address is gone
+	}
+	return e.routeErrno(dst, errno(err))
+}
+
+// CheckLength says whether n bytes fit one datagram to to, or the peer when that
+// is nil, as Send does.
+func (e *Endpoint) CheckLength(n int, to *Addr) unix.Errno {
+	return e.checkSize(n, e.towards(to))
+}
+
+// towards is the address that a datagram goes to, invalid if nothing says where.
+func (e *Endpoint) towards(to *Addr) netip.Addr {
+	if to != nil {
+		return e.loopbackIfAny(*to).Addr()
+	}
+	peer, _ := e.Remote()
+	return peer.Addr()
 }
 
 // mayFragment says whether n bytes of a raw socket fit an IP packet, whose
@@ -170,7 +209,7 @@ func (e *Endpoint) writeOptions(to *Addr, c *SendControl) (tcpip.WriteOptions, n
 	if to != nil {
 		a := e.loopbackIfAny(*to)
 		dst = a.Addr()
-		if en := e.checkDestination(dst); en != 0 {
+		if en := e.checkDestination(a); en != 0 {
 			return opts, dst, en
 		}
 		fa := e.family.full(a)
@@ -201,31 +240,39 @@ func (e *Endpoint) writeOptions(to *Addr, c *SendControl) (tcpip.WriteOptions, n
 	return opts, dst, 0
 }
 
-// checkSize says whether n bytes to dst fit: EMSGSIZE above the protocol's
-// limit, and, where IP_MTU_DISCOVER keeps the host from fragmenting, above the
-// MTU; the error queue then tells it. Only IP_PMTUDISC_DO looks at the path's,
-// the others at the interface's (ip_sk_use_pmtu).
+// checkSize is EMSGSIZE for n bytes to dst that do not fit, which the error queue
+// then tells of.
 func (e *Endpoint) checkSize(n int, dst netip.Addr) unix.Errno {
+	tooLong, mtu := e.tooLong(n, dst)
+	if !tooLong {
+		return 0
+	}
+	if mtu != 0 {
+		e.queueLocal(unix.EMSGSIZE, uint32(mtu), dst)
+	}
+	return unix.EMSGSIZE
+}
+
+// tooLong says whether n bytes to dst are above the protocol's limit or, where
+// IP_MTU_DISCOVER keeps the host from fragmenting, above the MTU, and which MTU is
+// to be told, if any. Only IP_PMTUDISC_DO looks at the path's, the others at the
+// interface's (ip_sk_use_pmtu).
+func (e *Endpoint) tooLong(n int, dst netip.Addr) (tooLong bool, mtu int) {
 	v4 := dst.Unmap().Is4()
 	if e.kind == kindUDP {
 		if v4 && n > header.UDPMaximumSize {
-			return unix.EMSGSIZE // udp_sendmsg, before there is anything to tell
+			return true, 0 // udp_sendmsg, before there is anything to tell
 		}
 		if n > maxUDPPayload6 || v4 && n > maxUDPPayload4 {
-			e.queueLocal(unix.EMSGSIZE, uint32(e.mtuFor(dst)), dst)
-			return unix.EMSGSIZE
+			return true, e.mtuFor(dst)
 		}
 		n += header.UDPMinimumSize
 	}
 	if e.kind == kindRaw && e.ep.SocketOptions().GetHeaderIncluded() {
 		n -= ipHeader(v4)
 	}
-	mtu := e.TooBig(n, dst)
-	if mtu == 0 {
-		return 0
-	}
-	e.queueLocal(unix.EMSGSIZE, uint32(mtu), dst)
-	return unix.EMSGSIZE
+	mtu = e.TooBig(n, dst)
+	return mtu != 0, mtu
 }
 
 // mtuTowards is the MTU of the interface that a packet to dst leaves by; 0 when

@@ -19,7 +19,7 @@ func (e *Endpoint) loopbackIfAny(a Addr) Addr {
 	if e.family == Inet4 || ip.Unmap().Is4() {
 		lo = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	if local, err := e.ep.GetLocalAddress(); err == nil && local.Addr.BitLen() != 0 {
+	if local, err := e.ep.GetLocalAddress(); err == nil && local.Addr.BitLen() != 0 && (local.Addr.BitLen() != 32 || e.hasSource()) {
 		lo = toAddr(local.Addr)
 	}
 	a.AddrPort = netip.AddrPortFrom(lo, a.Port())
@@ -32,18 +32,16 @@ func NeedsScope(a netip.Addr) bool {
 	return a.Is6() && !a.Is4In6() && (a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsInterfaceLocalMulticast())
 }
 
-// checkDestination says what is wrong with sending to ip before netstack looks.
-func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
-	if ip.Is4In6() && e.ep.SocketOptions().GetV6Only() {
-		return unix.ENETUNREACH
-	}
-	if e.kind != kindTCP && e.family == Inet6 && ip.IsValid() && !ip.Is4In6() && !ip.IsUnspecified() {
-		if local, err := e.ep.GetLocalAddress(); err == nil && toAddr(local.Addr).Is4() {
-			return unix.EAFNOSUPPORT // udpv6_sendmsg of a socket bound to a v4-mapped address
+// checkDestination says what is wrong with sending to a before netstack looks.
+func (e *Endpoint) checkDestination(a Addr) unix.Errno {
+	ip := a.Addr()
+	if e.family == Inet6 {
+		if en := e.checkDestination6(a); en != 0 {
+			return en
 		}
 	}
 	broadcast := e.s.isBroadcast(ip.Unmap())
-	if local, err := e.ep.GetLocalAddress(); broadcast && !e.s.routed(ip) && (err != nil || local.Addr.BitLen() != 32) {
+	if broadcast && !e.s.routed(ip) && !e.hasSource() {
 		return unix.ENETUNREACH // with a source address its device is the way
 	}
 	if e.kind == kindTCP && (broadcast || ip.Unmap().IsMulticast()) {
@@ -53,6 +51,40 @@ func (e *Endpoint) checkDestination(ip netip.Addr) unix.Errno {
 		return unix.EACCES
 	}
 	return e.s.refused(ip)
+}
+
+// hasSource says whether an IPv4 socket has an address to send from (inet_saddr).
+// One that is bound to a group or a broadcast address has none.
+func (e *Endpoint) hasSource() bool {
+	local, err := e.ep.GetLocalAddress()
+	ip := toAddr(local.Addr)
+	return err == nil && ip.Is4() && !ip.IsUnspecified() && !ip.IsMulticast() && !e.s.isBroadcast(ip)
+}
+
+// checkDestination6 is what an IPv6 socket adds.
+func (e *Endpoint) checkDestination6(a Addr) unix.Errno {
+	ip := a.Addr()
+	if ip.Unmap().Is4() {
+		if e.ep.SocketOptions().GetV6Only() {
+			return unix.ENETUNREACH
+		}
+		return 0
+	}
+	nic := a.NIC
+	if nic == 0 {
+		nic = e.ep.SocketOptions().GetBindToDevice()
+	}
+	if ip.IsLinkLocalUnicast() && nic == Loopback {
+		return unix.ENETUNREACH // which netstack takes for its own network
+	}
+	local, err := e.ep.GetLocalAddress()
+	switch {
+	case err != nil || !toAddr(local.Addr).Is4() || !ip.IsValid() || ip.IsUnspecified():
+		return 0
+	case e.s.mtuTowards(ip) == 0:
+		return unix.ENETUNREACH
+	}
+	return unix.EAFNOSUPPORT // a v4-mapped source address (ip6_dst_lookup_tail)
 }
 
 // routeErrno corrects the error of a route lookup to what Linux's says.
@@ -70,6 +102,12 @@ func (e *Endpoint) routeErrno(dst netip.Addr, en unix.Errno) unix.Errno {
 // routed says whether a route beyond loopback leads to ip.
 func (s *Stack) routed(ip netip.Addr) bool {
 	return slices.ContainsFunc(s.routes, func(r Route) bool { return r.Dst.Contains(ip.Unmap()) })
+}
+
+// RoutesMapped says whether a route of IPv6, the default route say, leads to the
+// v4-mapped address ip, where nobody is.
+func (s *Stack) RoutesMapped(ip netip.Addr) bool {
+	return slices.ContainsFunc(s.routes, func(r Route) bool { return r.Dst.Contains(ip) })
 }
 
 // isBroadcast says whether ip is the limited or eth0's directed broadcast.

@@ -8,6 +8,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	"gvisor.dev/gvisor/pkg/tcpip/transport"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/raw"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
@@ -44,7 +45,7 @@ type Endpoint struct {
 	reading sync.Mutex
 
 	mu                  sync.Mutex
-	peer                Addr          // raw: connected to; netstack does not tell
+	peer                Addr          // UDP and raw: connected to; netstack does not tell all
 	flags               [numBool]bool // options that only say what to report
 	mtuDisc             int           // IP_MTU_DISCOVER
 	firstPort, lastPort uint16        // IP_LOCAL_PORT_RANGE
@@ -143,22 +144,34 @@ func (e *Endpoint) Bind(a Addr) unix.Errno {
 	if _, ok := err.(*tcpip.ErrNoPortAvailable); ok {
 		return unix.EADDRINUSE // inet_csk_get_port; syserr says EAGAIN
 	}
+	if err == nil && e.kind != kindRaw {
+		e.KeepVersion(a)
+	}
 	return errno(err)
+}
+
+// KeepVersion switches IPV6_V6ONLY on for a socket that is bound to an address of
+// IPv6 itself (__inet6_bind).
+func (e *Endpoint) KeepVersion(a Addr) {
+	if ip := a.Addr(); ip.Is6() && !ip.Is4In6() && !ip.IsUnspecified() {
+		e.ep.SocketOptions().SetV6Only(true)
+	}
 }
 
 // Connect is connect(2). TCP: EINPROGRESS when the handshake was started.
 // ENETUNREACH, EADDRNOTAVAIL, EACCES (broadcast without SO_BROADCAST).
 func (e *Endpoint) Connect(a Addr) unix.Errno {
-	if en := e.checkDestination(a.Addr()); en != 0 {
+	if NeedsScope(a.Addr()) && a.NIC == 0 && e.ep.SocketOptions().GetBindToDevice() == 0 {
+		return unix.EINVAL // "connect to link-local address requires an interface"
+	}
+	if en := e.checkDestination(a); en != 0 {
 		return en
 	}
 	if e.kind == kindTCP && tcp.EndpointState(e.ep.State()) == tcp.StateListen {
 		return unix.EISCONN
 	}
-	if NeedsScope(a.Addr()) && a.NIC == 0 && e.ep.SocketOptions().GetBindToDevice() == 0 {
-		return unix.EINVAL // "connect to link-local address requires an interface"
-	}
-	fa := e.family.full(e.loopbackIfAny(a))
+	peer := e.loopbackIfAny(a)
+	fa := e.family.full(peer)
 	err := e.bindForConnect()
 	if err == nil {
 		err = e.ep.Connect(fa)
@@ -173,11 +186,9 @@ func (e *Endpoint) Connect(a Addr) unix.Errno {
 	case *tcpip.ErrConnectStarted:
 		e.limitSyns()
 	case nil:
-		if e.kind == kindRaw {
-			e.mu.Lock()
-			e.peer = a
-			e.mu.Unlock()
-		}
+		e.mu.Lock()
+		e.peer = peer
+		e.mu.Unlock()
 	}
 	return e.told(e.routeErrno(a.Addr(), errno(err)))
 }
@@ -218,24 +229,27 @@ func (e *Endpoint) Accept() (*Endpoint, Addr, unix.Errno) {
 // Local is getsockname(2). v4 addresses are v4-mapped on an Inet6 endpoint.
 func (e *Endpoint) Local() (Addr, unix.Errno) {
 	fa, err := e.ep.GetLocalAddress()
+	if e.kind != kindRaw && fa.Port == 0 {
+		fa.Addr = tcpip.Address{} // netstack keeps that of a bind(2) which failed
+	}
 	return e.family.addr(fa), errno(err)
 }
 
-// Remote is getpeername(2): ENOTCONN when not connected.
+// Remote is the peer: ENOTCONN when not connected. That of a UDP socket may have
+// port 0, which getpeername(2) does not tell (inet_getname).
 func (e *Endpoint) Remote() (Addr, unix.Errno) {
-	if e.kind == kindRaw {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if !e.peer.IsValid() {
-			return Addr{}, unix.ENOTCONN
-		}
-		return e.peer, 0
-	}
 	fa, err := e.ep.GetRemoteAddress()
-	if err != nil {
-		return Addr{}, errno(err)
+	if e.kind != kindRaw && err == nil {
+		return e.family.addr(fa), 0
 	}
-	return e.family.addr(fa), 0
+	e.mu.Lock()
+	peer := e.peer
+	e.mu.Unlock()
+	portless := e.kind == kindUDP && transport.DatagramEndpointState(e.ep.State()) == transport.DatagramEndpointStateConnected
+	if !peer.IsValid() || e.kind != kindRaw && !portless {
+		return Addr{}, unix.ENOTCONN
+	}
+	return peer, 0
 }
 
 // Shutdown is shutdown(2): ENOTCONN on an unconnected socket, which all the same

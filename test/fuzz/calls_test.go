@@ -101,6 +101,7 @@ func (p *player) compare(seed uint64) {
 // difference is the first of a scene's lines that may not differ and does. What
 // follows a line that does is played on sockets in another state.
 func difference(allowed lines.Differences, native, box []string) string {
+	var earlier []string
 	for i := range max(len(native), len(box)) {
 		var want, got string
 		if i < len(native) {
@@ -110,9 +111,10 @@ func difference(allowed lines.Differences, native, box []string) string {
 			got = box[i]
 		}
 		if want == got {
+			earlier = append(earlier, withoutNumber(want))
 			continue
 		}
-		if allowed.Allow("calls", withoutNumber(want), withoutNumber(got)) {
+		if allowed.Allow("calls", withoutNumber(want), withoutNumber(got), earlier...) {
 			return ""
 		}
 		return fmt.Sprintf("native %s\nnetbox %s", want, got)

@@ -6,6 +6,7 @@ package lines
 import (
 	"os"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -16,12 +17,13 @@ type Difference struct {
 	Case   string `yaml:"case"`   // program/case
 	Native string `yaml:"native"` // regular expression of the whole native line
 	Netbox string `yaml:"netbox"` // and of netbox's
+	After  string `yaml:"after"`  // and of an earlier native line, if given
 	Reason string `yaml:"reason"`
 	// Varies: some machines do not differ here.
 	Varies bool `yaml:"varies"`
 
-	native, netbox *regexp.Regexp
-	used           bool
+	native, netbox, after *regexp.Regexp
+	used                  bool
 }
 
 // Differences is a list that was read.
@@ -44,14 +46,17 @@ func Read(t *testing.T, file string) Differences {
 		}
 		d.native = regexp.MustCompile("^(?:" + d.Native + ")$")
 		d.netbox = regexp.MustCompile("^(?:" + d.Netbox + ")$")
+		d.after = regexp.MustCompile("^(?:" + d.After + ")$")
 	}
 	return list
 }
 
-// Allow says whether a line of case name may differ so.
-func (list Differences) Allow(name, native, netbox string) bool {
+// Allow says whether a line of case name may differ so, behind the earlier ones of
+// the native run.
+func (list Differences) Allow(name, native, netbox string, earlier ...string) bool {
 	for _, d := range list {
-		if d.Case == name && d.native.MatchString(native) && d.netbox.MatchString(netbox) {
+		behind := d.After == "" || slices.ContainsFunc(earlier, d.after.MatchString)
+		if d.Case == name && behind && d.native.MatchString(native) && d.netbox.MatchString(netbox) {
 			d.used = true
 			return true
 		}

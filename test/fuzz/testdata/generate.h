@@ -104,7 +104,7 @@ static void gen_sendmmsg(struct call *c, const struct target *t)
 
 static void gen_recvmmsg(struct call *c, const struct target *t)
 {
-	static const struct timespec times[] = { { 0, 0 }, { 0, 1000 }, { 0, 2000000000 }, { -1, 0 }, { 0, -1 } };
+	static const struct timespec times[] = { { 0, 0 }, { 1000, 0 }, { 0, 2000000000 }, { -1, 0 }, { 0, -1 } };
 	bool good;
 	several(c, t, receive_header);
 	c->args[3] = receive_flags(c);

@@ -1,0 +1,98 @@
+package netemu
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/netemu/stack"
+	"netbox/trap"
+)
+
+// On Linux a TCP socket whose connect(2) has failed, or that shutdown(2) has ended
+// listening on, is as good as new. Its surrogate is not, and no other takes the
+// place of one for all its copies. So the calling process gets a new socket for
+// the descriptor when it uses it again.
+
+// wornLocked says that the socket is to be replaced before it is used again.
+func (s *stream) wornLocked() bool {
+	return s.state == listening && s.listener.stopped() || s.state == over && s.failedConnect
+}
+
+// renewed replaces a worn socket, and makes the call again on the new one; false
+// if s is none. listen(2) is not possible before connect(2) has told its failure.
+func renewed(t trap.Task, c trap.Call, s socket, again func(trap.Task, trap.Call) trap.Verdict) (trap.Verdict, bool) {
+	st, ok := s.(*stream)
+	if !ok {
+		return trap.Verdict{}, false
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.wornLocked() || c.NR == unix.SYS_LISTEN && st.state == over && !st.reported {
+		return trap.Verdict{}, false
+	}
+	pending := st.soError
+	if st.reported {
+		pending = 0
+	}
+	return st.renewLocked(t, c.Int32(0), st.e.borrow, pending, func(t trap.Task, _ int32, _ *stream) trap.Verdict { return again(t, c) }), true
+}
+
+// connectAgainLocked connects a new socket to raw. Its surrogate has its S.
+func (s *stream) connectAgainLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
+	return s.renewLocked(t, fd, false, 0, func(t trap.Task, fd int32, n *stream) trap.Verdict { return n.connect(t, fd, raw) })
+}
+
+// disconnectLocked is connect(AF_UNSPEC): the socket becomes a fresh one. One that
+// had a connection is told of the reset that the peer gets (tcp_disconnect).
+func (s *stream) disconnectLocked(t trap.Task, fd int32) trap.Verdict {
+	if s.state == fresh {
+		return trap.Done(0)
+	}
+	var pending unix.Errno
+	if s.state == connecting || s.state == connected {
+		pending = unix.ECONNRESET
+	}
+	return s.renewLocked(t, fd, s.e.borrow, pending, func(trap.Task, int32, *stream) trap.Verdict { return trap.Done(0) })
+}
+
+// renewLocked puts a new socket in the place of one whose surrogate has ended, in
+// the calling process only, and goes on with then. It keeps its options, what
+// bind(2) has chosen, and the port that getsockname(2) tells; pending is its error.
+func (s *stream) renewLocked(t trap.Task, fd int32, idle bool, pending unix.Errno, then func(trap.Task, int32, *stream) trap.Verdict) trap.Verdict {
+	flags, errno := t.StatusFlags(fd)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	s.endLocked(0, true)
+	ep, errno := s.e.newEndpoint(s.idn.family)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	sur, pair, err := newSurrogate(idle, flags&unix.O_NONBLOCK != 0)
+	if err != nil {
+		ep.Close()
+		return trap.Fail(surrogateErrno(err))
+	}
+	id := s.idn
+	id.inode = pair.Inode
+	n := s.e.prepareStream(id, ep, sur)
+	n.soError, n.bound, n.local = pending, s.bound, s.lastNameLocked()
+	n.untold = pending != 0 && s.failedConnect && !s.reported
+	n.start(idle)
+	keepOptions(s, n, pair.T)
+	n.keepBoundLocked(ep)
+	i := &trap.Install{File: pair.T, At: fd, CloseOnExec: flags&unix.O_CLOEXEC != 0, Failed: func(unix.Errno) { n.close() }}
+	i.Then = func(t trap.Task, fd int32) trap.Verdict { return then(t, fd, n) }
+	return i.Verdict()
+}
+
+// lastNameLocked is what getsockname(2) tells when the connection is gone: the
+// address is left if bind(2) has chosen it, and the port in any case (inet_sport).
+func (s *stream) lastNameLocked() stack.Addr {
+	s.rememberLocked()
+	if s.bound != nil {
+		return stack.Addr{AddrPort: netip.AddrPortFrom(s.bound.Addr(), s.local.Port()), NIC: s.bound.NIC}
+	}
+	return stack.Addr{AddrPort: netip.AddrPortFrom(netip.Addr{}, s.local.Port())}
+}
