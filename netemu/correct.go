@@ -26,7 +26,7 @@ func (e *Emulator) Correct(t trap.Task, c trap.Call) (unix.Errno, bool) {
 	case *datagram:
 		return s.correct(t, c.Int32(0))
 	case *stream:
-		if errno := s.takeError(true); errno != 0 {
+		if errno := s.takeError(true); errno != 0 && !likeReset(errno) {
 			return errno, false
 		}
 	}
@@ -97,10 +97,14 @@ func (d *datagram) unwatchLocked() {
 	}
 }
 
+// likeReset says that Linux fails native calls with ECONNRESET, if at all. Netstack
+// calls a connection aborted that the peer's answer to late bytes has reset.
+func likeReset(errno unix.Errno) bool { return errno == unix.ECONNRESET || errno == unix.ECONNABORTED }
+
 // breakLocked has the surrogate of a connection that errno has ended show it.
 func (s *stream) breakLocked(errno unix.Errno) {
 	pid := int(s.owner.Load())
-	if errno == unix.ECONNRESET || s.e.watcher == nil || pid == 0 || !s.e.watcher.Watch(pid, s.sur.Reset) {
+	if likeReset(errno) || s.e.watcher == nil || pid == 0 || !s.e.watcher.Watch(pid, s.sur.Reset) {
 		s.sur.Reset()
 		return
 	}

@@ -3,7 +3,6 @@ package netemu
 import (
 	"bytes"
 	"os"
-	"slices"
 	"strconv"
 	"time"
 
@@ -126,15 +125,10 @@ func (d *datagram) raiseQuietly() {
 	}
 }
 
-// answered are the calls on a socket that a tool makes in its burst.
-var answered = []int{
-	unix.SYS_SOCKET, unix.SYS_BIND, unix.SYS_CONNECT, unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKOPT, unix.SYS_GETSOCKNAME,
-	unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG, unix.SYS_RECVFROM, unix.SYS_RECVMSG, unix.SYS_RECVMMSG,
-}
-
 // running says whether a task is on a CPU, waits for one, is held in a stop of ours
-// or waits for us to answer a call (proc_pid_stat(5), state; proc_pid_syscall(5)).
-// A listener's task sleeps as any other until its notification is received.
+// or waits for us to answer a call (proc_pid_stat(5), state; proc_pid_wchan(5)).
+// A listener's task sleeps as any other until its notification is received
+// (kernel/seccomp.c, seccomp_do_user_notification).
 func running(tid int) bool {
 	dir := "/proc/" + strconv.Itoa(tid)
 	stat, err := os.ReadFile(dir + "/stat")
@@ -145,13 +139,8 @@ func running(tid int) bool {
 	if ok && len(rest) > 0 && bytes.IndexByte([]byte("RDt"), rest[0]) >= 0 {
 		return true
 	}
-	call, err := os.ReadFile(dir + "/syscall")
-	if err != nil {
-		return false
-	}
-	word, _, _ := bytes.Cut(bytes.TrimSpace(call), []byte(" "))
-	nr, err := strconv.Atoi(string(word))
-	return string(word) == "running" || err == nil && slices.Contains(answered, nr)
+	where, err := os.ReadFile(dir + "/wchan")
+	return err == nil && bytes.Contains(where, []byte("seccomp"))
 }
 
 // remind shows the error queue again if the surrogate does not.
