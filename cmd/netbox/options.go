@@ -48,6 +48,12 @@ func parseOptions(c *cli.Context) (options, error) {
 	default:
 		return o, fmt.Errorf("--engine %q: want auto, notify or ptrace", o.engine)
 	}
+	if c.Bool("debuggable") {
+		if o.engine == tracer.Ptrace {
+			return o, errors.New("--debuggable leaves a program's one tracer to strace and gdb, and the engine ptrace is one itself: use --engine notify")
+		}
+		o.engine = tracer.Debuggable
+	}
 	var err error
 	if o.log, err = newLog(c.String("log-level")); err != nil {
 		return o, err

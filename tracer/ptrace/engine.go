@@ -23,6 +23,9 @@ type Config struct {
 	// Front, if not nil, has calls come by notifications; see there. Spawn fails
 	// with a *NoListener where that can't be.
 	Front Front
+	// Free has the program let go as soon as it is executed: SpawnFree instead of
+	// Spawn and Run. With a Front only.
+	Free bool
 }
 
 // Engine traces one tree of processes. Everything but Signal belongs to the
@@ -57,11 +60,8 @@ type Engine struct {
 
 // New makes an engine without a tree.
 func New(c Config) (*Engine, error) {
-	build, sysctls := seccomp.Build, seccomp.CanWriteSysctl()
-	if c.Front != nil {
-		build = seccomp.BuildNotify
-	}
-	filter, err := build(sysctls)
+	sysctls := seccomp.CanWriteSysctl()
+	filter, err := c.builder()(sysctls)
 	if err != nil {
 		return nil, err
 	}

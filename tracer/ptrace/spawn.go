@@ -60,12 +60,17 @@ func (e *Engine) Spawn(p Program) error {
 	e.mu.Lock()
 	e.main = s.pid
 	e.mu.Unlock()
-	if err = s.hold(); err == nil {
+	if err = s.park(); err == nil {
+		err = s.seize()
+	}
+	if err == nil {
+		err = e.placeControl(s, len(p.Files))
+	}
+	if err == nil {
 		err = e.prepare(s, p)
 	}
 	if err != nil {
-		unix.Kill(s.pid, unix.SIGKILL)
-		s.reap()
+		s.kill()
 		e.mu.Lock()
 		e.main = 0
 		e.mu.Unlock()
@@ -78,9 +83,6 @@ func (e *Engine) Spawn(p Program) error {
 
 // prepare makes the stub the program.
 func (e *Engine) prepare(s *stub, p Program) error {
-	if err := e.placeControl(s, len(p.Files)); err != nil {
-		return err
-	}
 	if err := s.ignore(p.Ignored); err != nil {
 		return err
 	}
