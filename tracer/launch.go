@@ -161,6 +161,8 @@ func runFree(o Options) (ExitStatus, error) {
 	defer e.Close()
 	hideDescriptors()
 	p := program(o)
+	// The keeper comes between, and Go's runtime there takes some over.
+	p.Ignored = signalsOf(ignoredMask | proc.Ignored(unix.Getpid()))
 	k, pid, err := keeper.Start(keeper.Job{Args: p.Args, Env: p.Env, Files: p.Files}, p.Dir)
 	if err != nil {
 		return ExitStatus{}, explain(err)
@@ -208,7 +210,7 @@ func program(o Options) ptrace.Program {
 	}
 	return ptrace.Program{
 		Paths: paths, Args: o.Args, Env: o.Env, Dir: o.Dir,
-		Files: files(o), Ignored: ignoredAtStart(), Blocked: blockedMask,
+		Files: files(o), Ignored: signalsOf(ignoredMask), Blocked: blockedMask,
 	}
 }
 
