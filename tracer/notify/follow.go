@@ -91,5 +91,5 @@ func (f *followed) close() {
 func named(file int) bool {
 	sa, err := unix.Getsockname(file)
 	name, ok := sa.(*unix.SockaddrUnix)
-	return err == nil && !(ok && name.Name == "")
+	return err == nil && !(ok && (name.Name == "" || name.Name == "@")) // x/sys writes @ for a first NUL
 }
