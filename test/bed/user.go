@@ -30,14 +30,17 @@ func Unprivileged() User {
 		"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--"}}
 }
 
-// engineVariable is where netbox run takes its --engine from.
-const engineVariable = "NETBOX_ENGINE"
+// engineVariables are where netbox run takes its --engine and --debuggable from.
+var engineVariables = []string{"NETBOX_ENGINE", "NETBOX_DEBUGGABLE"}
 
 // Engine is the environment that has netbox take the engine that the tests are run
 // with, if that was said.
 func Engine() []string {
-	if engine, said := os.LookupEnv(engineVariable); said {
-		return []string{engineVariable + "=" + engine}
+	var environment []string
+	for _, name := range engineVariables {
+		if value, said := os.LookupEnv(name); said {
+			environment = append(environment, name+"="+value)
+		}
 	}
-	return nil
+	return environment
 }
