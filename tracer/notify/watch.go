@@ -91,7 +91,8 @@ func (w *watch) look() int {
 		switch {
 		case !z.t.e.listener.waits(z.t.f.id): // looked at last: that was the task's own state
 			w.s.end(z.key, func(*nap) trap.Verdict { return trap.Fail(unix.ESRCH) })
-		case there && state.State == 'D':
+		case there && state.State == 'D' && (!z.t.f.given || proc.Pending(z.t.th.tid)):
+			// Who has got a descriptor sleeps on in D, signal or not.
 			w.s.end(z.key, (*nap).interrupted)
 		}
 	}
@@ -102,9 +103,6 @@ func (w *watch) look() int {
 func (z *nap) interrupted() trap.Verdict {
 	t := z.t
 	switch {
-	case t.f.given && !proc.Pending(t.th.tid):
-		// A task that has got a descriptor sleeps on in D, signal or not.
-		return z.w.Verdict()
 	case z.begun:
 		return z.w.Again(t, false)
 	case z.w.Timeout >= 0, t.f.given: // socket(7): SO_RCVTIMEO; and where it is not certain whose signal it is
