@@ -74,7 +74,7 @@ func withstand() {
 			}
 		}
 	}
-	signal.Notify(make(chan os.Signal), list...)
+	signal.Notify(make(chan os.Signal, 1), list...)
 }
 
 // reap waits for all children, and tells what becomes of the main one. Its end is
