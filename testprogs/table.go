@@ -17,6 +17,8 @@ var (
 const (
 	untrapped = "the call is not trapped, and a surrogate is an AF_UNIX socket"
 	borrowing = "a TCP surrogate that is not connected looks like one where netbox may call pidfd_getfd(2), which Docker's profile refuses"
+
+	untracedRefusal = "only a tracer sees native calls, and tells the errno of one that the surrogate has failed with ECONNRESET"
 )
 
 // Programs is the table of all cases.
@@ -111,7 +113,7 @@ var Programs = []Program{
 		every(dynamic, "refused refused_wakes_reader refused_unconnected"),
 		needing(Remote, every(dynamic, "refused_by_remote")),
 		only(Native, untrapped+": send without an address", every(dynamic, "unconnected_send")),
-		every(dynamic, "refused_told_plainly refused_in_bursts refused_disturbs_nobody"),
+		only(Traced, untracedRefusal, every(dynamic, "refused_told_plainly refused_in_bursts refused_disturbs_nobody")),
 	)},
 	{"udpmsg", join(
 		every(everyC, "batches"),
@@ -169,7 +171,7 @@ var Programs = []Program{
 			udp_connected udp_dual_stack udp_deadline http_keepalive interfaces groups exec_connection
 			file_listener unix_socket`),
 		needing(Remote, every(plainGo, "tcp_dial_timeout tcp_dial_cancel")),
-		every(plainGo, "udp_refused"),
+		only(Traced, untracedRefusal, every(plainGo, "udp_refused")),
 	)},
 }
 

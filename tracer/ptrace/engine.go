@@ -32,7 +32,7 @@ type Config struct {
 // thread that calls Spawn and Run, which must be locked and the same for both.
 type Engine struct {
 	handler   trap.Handler
-	corrector trap.Corrector // nil: the handler is none, or this machine can't watch
+	corrector trap.Corrector // nil: the handler is none, or native calls can't be watched
 	log       *slog.Logger
 	stopped   func(unix.Signal)
 	filter    seccomp.Filter
@@ -88,7 +88,7 @@ func New(c Config) (*Engine, error) {
 		tasks: map[int]*task{}, processes: map[int]*process{},
 		gates: map[any]*gate{}, controls: map[uint64]*control{},
 	}
-	if corrector, ok := c.Handler.(trap.Corrector); ok && canWatch {
+	if corrector, ok := c.Handler.(trap.Corrector); ok && canWatch && !c.Free {
 		e.corrector = corrector
 		corrector.Attach(e)
 	}
