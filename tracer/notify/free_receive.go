@@ -154,12 +154,19 @@ func (t *task) vector(header []byte) ([]span, unix.Errno) {
 	return t.spans(binary.NativeEndian.Uint64(header[headerIOV:]), binary.NativeEndian.Uint64(header[headerIOVLen:]))
 }
 
+// msgCompat is MSG_CMSG_COMPAT, of which recvfrom(2) and sendto(2) know nothing and
+// the calls that are made in their place, EINVAL.
+const msgCompat = 1 << 31
+
+// plain is the flags of recvfrom(2) or sendto(2).
+func plain(flags uint64) int { return int(int32(uint32(flags) &^ msgCompat)) }
+
 // read is recvfrom(2) or recvmsg(2) of a stream.
 func (t *task) read(n *trap.Native) trap.Verdict {
 	args := t.arguments(n)
 	x := &transfer{t: t, fd: int32(args[0])}
 	if t.f.call.NR == unix.SYS_RECVFROM {
-		x.vec, x.flags = []span{{args[1], args[2]}}, int(int32(args[3]))
+		x.vec, x.flags = []span{{args[1], args[2]}}, plain(args[3])
 		x.then = func(got int64, _ int) trap.Verdict { return t.returned(n, got) }
 		return x.receive()
 	}

@@ -14,7 +14,7 @@ func (t *task) send(n *trap.Native) trap.Verdict {
 	args := t.arguments(n)
 	switch t.f.call.NR {
 	case unix.SYS_SENDTO:
-		x := &transfer{t: t, fd: int32(args[0]), vec: []span{{args[1], args[2]}}, flags: int(int32(args[3]))}
+		x := &transfer{t: t, fd: int32(args[0]), vec: []span{{args[1], args[2]}}, flags: plain(args[3])}
 		x.then = func(sent int64, _ int) trap.Verdict { return t.returned(n, sent) }
 		return x.send()
 	case unix.SYS_SENDMSG:
