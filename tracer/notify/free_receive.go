@@ -105,7 +105,7 @@ func (x *transfer) receive() trap.Verdict {
 		}
 		at, buffer := x.part()
 		blocking := x.flags&unix.MSG_DONTWAIT == 0 && blocks(file)
-		n, _, flags, _, err := unix.RecvmsgBuffers(file, [][]byte{buffer}, nil, x.flags&^unix.MSG_WAITALL|unix.MSG_DONTWAIT)
+		n, flags, err := x.take(file, at, buffer)
 		unix.Close(file)
 		switch {
 		case err == unix.EAGAIN && blocking && (all || x.done == 0):
@@ -121,6 +121,25 @@ func (x *transfer) receive() trap.Verdict {
 			return x.end(0, flags)
 		}
 	}
+}
+
+// take takes bytes off the file, if there are some, and if the task can have them:
+// those that can't be stored stay (EFAULT).
+func (x *transfer) take(file int, at uint64, buffer []byte) (n, flags int, err error) {
+	how := x.flags&^unix.MSG_WAITALL | unix.MSG_DONTWAIT
+	var first [1]byte
+	n, _, flags, _, err = unix.RecvmsgBuffers(file, [][]byte{first[:]}, nil, how|unix.MSG_PEEK)
+	if err != nil || n == 0 {
+		return n, flags, err
+	}
+	if errno := x.t.ReadMemory(at, buffer); errno != 0 {
+		return 0, 0, errno
+	}
+	if errno := x.t.WriteMemory(at, buffer); errno != 0 {
+		return 0, 0, errno
+	}
+	n, _, flags, _, err = unix.RecvmsgBuffers(file, [][]byte{buffer}, nil, how)
+	return n, flags, err
 }
 
 // takeIn is a receive on a stream.
