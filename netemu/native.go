@@ -68,8 +68,9 @@ func (u *unixNames) file(t trap.Task, name string) (fileID, bool) {
 	return fileID{uint64(st.Dev), st.Ino}, ok
 }
 
-// bound notes a name that a task has bound.
-func (u *unixNames) bound(t trap.Task, name string) {
+// bound notes a name that a task has bound fd to. The file may have another one by
+// now (haproxy makes its sockets so), if the call could not be told at its end.
+func (u *unixNames) bound(t trap.Task, fd int32, name string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if len(u.files)+len(u.abstract) >= maxUnixNames {
@@ -77,7 +78,13 @@ func (u *unixNames) bound(t trap.Task, name string) {
 	}
 	if strings.HasPrefix(name, "\x00") {
 		u.abstract[name] = true
-	} else if id, ok := u.file(t, name); ok {
+		return
+	}
+	id, ok := u.file(t, name)
+	if inode, errno := t.Inode(fd); !ok && errno == 0 {
+		id, ok = boundFile(inode)
+	}
+	if ok {
 		u.files[id] = true
 	}
 }
@@ -112,7 +119,7 @@ func (e *Emulator) bindNative(t trap.Task, c trap.Call, raw []byte) trap.Verdict
 			if name == "" {
 				name = autobound(t, fd)
 			}
-			e.names.bound(t, name)
+			e.names.bound(t, fd, name)
 		}
 		return passOn(t, ret)
 	})

@@ -16,7 +16,12 @@ type Filter []unix.SockFilter
 // Build assembles the filter for the machine it runs on. With sysctls, opens
 // for writing are trapped too: see [CanWriteSysctl].
 func Build(sysctls bool) (Filter, error) {
-	insns, err := assemble(table(sysctls), libseccomp.ActionTrace)
+	return build(table(sysctls), libseccomp.ActionTrace)
+}
+
+// build assembles rules, in which calls that are trapped return trapped.
+func build(rules []rule, trapped libseccomp.Action, extra ...leaf) (Filter, error) {
+	insns, err := assemble(rules, trapped, extra...)
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +66,9 @@ type leaf struct {
 	rule rule
 }
 
-// assemble makes a program of rules, in which calls that are trapped return trapped.
-func assemble(rules []rule, trapped libseccomp.Action) ([]bpf.Instruction, error) {
+// assemble makes a program of rules, in which calls that are trapped return trapped,
+// and of extra leaves, whose numbers are above all others.
+func assemble(rules []rule, trapped libseccomp.Action, extra ...leaf) ([]bpf.Instruction, error) {
 	info, err := arch.GetInfo("")
 	if err != nil {
 		return nil, fmt.Errorf("seccomp: %w", err)
@@ -71,9 +77,7 @@ func assemble(rules []rule, trapped libseccomp.Action) ([]bpf.Instruction, error
 	if err != nil {
 		return nil, err
 	}
-	if trapped == libseccomp.ActionUserNotify {
-		leaves = append(leaves, leaf{StepNR, rule{act: look}}) // above all others
-	}
+	leaves = append(leaves, extra...)
 	b := builder{Program: libseccomp.NewProgram(), trapped: trapped}
 	b.allow, b.enosys = b.NewLabel(), b.NewLabel()
 	b.JmpIfTrue(bpf.JumpGreaterOrEqual, x32Bit, b.enosys)

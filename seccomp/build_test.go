@@ -55,7 +55,7 @@ func TestRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	notifying, err := assemble(table(true), libseccomp.ActionUserNotify)
+	notifying, err := assemble(table(true), libseccomp.ActionUserNotify, step)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,8 @@
 // is not among those, and costs 13), and
 // each leaf decides alone.
 //
-// With [BuildNotify] a trapped call is a notification instead of a seccomp-stop.
+// With [BuildNotify] a trapped call is a notification instead of a seccomp-stop. With
+// [BuildDebuggable] all are, and tasks may trace each other.
 //
 // A call of a foreign ABI (i386, x32) fails with ENOSYS, as on a kernel built
 // without it. A trapped call that no tracer looks at, or no listener, fails with ENOSYS too

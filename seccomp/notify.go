@@ -1,9 +1,10 @@
 package seccomp
 
 import (
-	"github.com/elastic/go-seccomp-bpf/arch"
+	"slices"
 
 	libseccomp "github.com/elastic/go-seccomp-bpf"
+	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/sys/unix"
 )
 
@@ -16,11 +17,33 @@ const StepNR = x32Bit - 1
 // BuildNotify is [Build] for an engine that is told of calls by notifications
 // (seccomp_unotify(2)).
 func BuildNotify(sysctls bool) (Filter, error) {
-	insns, err := assemble(table(sysctls), libseccomp.ActionUserNotify)
-	if err != nil {
-		return nil, err
+	return build(table(sysctls), libseccomp.ActionUserNotify, step)
+}
+
+// step is the leaf of StepNR.
+var step = leaf{StepNR, rule{act: look}}
+
+// BuildDebuggable is [BuildNotify] for tasks that have no tracer, or one in the box.
+// It has no SECCOMP_RET_TRACE: the call would be that tracer's to let through.
+func BuildDebuggable(sysctls bool) (Filter, error) {
+	return build(debuggable(table(sysctls)), libseccomp.ActionUserNotify)
+}
+
+// debuggable is rules for tasks that may trace each other. What a tracer does with
+// a task that it has is not trapped: the task is of the box.
+func debuggable(rules []rule) []rule {
+	list := slices.Clone(rules)
+	for i, r := range list {
+		switch {
+		case r.act == look:
+			list[i].act = trap
+		case r.name == "ptrace":
+			list[i].act, list[i].when = trap, [][]test{
+				{{arg: 0, op: equal32, val: unix.PTRACE_ATTACH}}, {{arg: 0, op: equal32, val: unix.PTRACE_SEIZE}},
+			}
+		}
 	}
-	return assembled(insns)
+	return list
 }
 
 // Notified says whether the filter of [BuildNotify] notifies of call nr with

@@ -18,12 +18,14 @@ const (
 type Place uint8
 
 const (
-	Native    Place = 1 << iota // plain Linux
-	Netbox                      // netbox, with either engine
-	Container                   // netbox inside Docker's default profile
+	Native     Place = 1 << iota // plain Linux
+	Netbox                       // netbox, with either engine
+	Debuggable                   // netbox run --debuggable
+	Container                    // netbox inside Docker's default profile
 
-	Everywhere = Native | Netbox | Container
-	Boxed      = Netbox | Container // what netbox promises and Linux does not
+	Everywhere = Native | Boxed
+	Boxed      = Netbox | Debuggable | Container // what netbox promises and Linux does not
+	Traced     = Native | Netbox | Container     // what netbox does only as the tracer
 )
 
 // Need is something that not every world has.

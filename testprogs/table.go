@@ -17,6 +17,8 @@ var (
 const (
 	untrapped = "the call is not trapped, and a surrogate is an AF_UNIX socket"
 	borrowing = "a TCP surrogate that is not connected looks like one where netbox may call pidfd_getfd(2), which Docker's profile refuses"
+
+	untracedRefusal = "only a tracer sees native calls, and tells the errno of one that the surrogate has failed with ECONNRESET"
 )
 
 // Programs is the table of all cases.
@@ -41,7 +43,7 @@ var Programs = []Program{
 		every(dynamic, `fresh_udp listener connected refused pollrdhup pollhup reset_by_peer select_wakes
 			select_three_sets ppoll_mask pselect_mask many_descriptors`),
 		needing(Remote, every(dynamic, "connecting")),
-		only(Native|Netbox, borrowing, every(dynamic, "fresh_tcp")),
+		only(Native|Netbox|Debuggable, borrowing, every(dynamic, "fresh_tcp")),
 	)},
 	{"accept", join(
 		every(everyC, "prefork thread_pool"),
@@ -57,7 +59,7 @@ var Programs = []Program{
 			unconnected_messages`),
 		only(Native, untrapped+": recv and send without an address", every(dynamic, "unconnected_io")),
 		only(Native, untrapped+": recv tells the reset of the surrogate", every(dynamic, "refusal_told_by_recv")),
-		only(Native|Netbox, borrowing, every(dynamic, "refused_then_poll copy_after_refused")),
+		only(Native|Netbox|Debuggable, borrowing, every(dynamic, "refused_then_poll copy_after_refused")),
 		needing(Remote, every(dynamic, `in_progress_states shutdown_ends_attempt send_timeout times_out
 			refused_by_remote unreachable unspec_ends_attempt`)),
 		needing(Remote, only(Native, "what is sent before the handshake is kept until after it",
@@ -65,7 +67,9 @@ var Programs = []Program{
 	)},
 	{"signals", signals()},
 	{"interrupt", join(
-		every(everyC, "cancel_accept cancel_recvfrom storm_eintr storm_restart"),
+		every(everyC, "cancel_accept cancel_recvfrom storm_restart"),
+		only(Traced, "a signal that comes before the supervisor has the call ends any call with EINTR, if its handler is without SA_RESTART",
+			every(everyC, "storm_eintr")),
 		every(dynamic, `sigalrm_accept sigalrm_udp stop_accept stop_recv stop_udp kill_group_in_accept
 			ignored_under_timeout ignored_sigtimedwait storm_options`),
 		needing(Remote, every(dynamic, `connect_eintr connect_restart connect_restart_with_timeout sigalrm_connect
@@ -109,7 +113,7 @@ var Programs = []Program{
 		every(dynamic, "refused refused_wakes_reader refused_unconnected"),
 		needing(Remote, every(dynamic, "refused_by_remote")),
 		only(Native, untrapped+": send without an address", every(dynamic, "unconnected_send")),
-		every(dynamic, "refused_told_plainly refused_in_bursts refused_disturbs_nobody"),
+		only(Traced, untracedRefusal, every(dynamic, "refused_told_plainly refused_in_bursts refused_disturbs_nobody")),
 	)},
 	{"udpmsg", join(
 		every(everyC, "batches"),
@@ -128,8 +132,11 @@ var Programs = []Program{
 	{"packet", needing(NetRaw, every(dynamic, `names receive_raw receive_cooked filter_cuts filter_ancillary
 		filter_options options memberships auxdata send_raw send_cooked arp`))},
 	{"ring", needing(NetRaw, join(
-		every([]Flavour{Dynamic, Static, StaticPIE}, "packets_v2"),
-		every(dynamic, "packets_v1 several waits interrupted overflow long_packet child refused files"),
+		every(dynamic, "files"),
+		only(Traced, "only the task itself can map a ring, and a tracer make it", join(
+			every([]Flavour{Dynamic, Static, StaticPIE}, "packets_v2"),
+			every(dynamic, "packets_v1 several waits interrupted overflow long_packet child refused"),
+		)),
 	))},
 	{"netdev", join(
 		every(resolver, "getifaddrs if_nametoindex if_nameindex localhost numeric connect_by_name"),
@@ -137,13 +144,15 @@ var Programs = []Program{
 	)},
 	{"procfs", join(
 		every(everyC, "listener_row relative"),
-		every(dynamic, "directory descriptor refused settings link limited scoped rooted deep"),
+		every(dynamic, "directory descriptor refused settings"),
+		only(Traced, "what a path leads to that its text does not tell shows when it is open: to a tracer",
+			every(dynamic, "link limited scoped rooted deep")),
 	)},
 	{"group", every(dynamic, "memberships memberships6 sources filter others_groups")},
 	{"family", join(
 		every(everyC, "unix_pairs"),
 		every(dynamic, "unix_path unix_abstract unix_datagram inet_is_not_unix socketpair_inet"),
-		only(Netbox, "Linux has these families; Docker's profile refuses some before netbox's filter can, with EPERM",
+		only(Netbox|Debuggable, "Linux has these families; Docker's profile refuses some before netbox's filter can, with EPERM",
 			every(dynamic, "other_families")),
 		only(Boxed, "Linux has io_uring", every(dynamic, "io_uring_refused")),
 		only(Boxed, "Linux may serve i386 programs", every(dynamic, "foreign_abis_refused")),
@@ -163,7 +172,7 @@ var Programs = []Program{
 			udp_connected udp_dual_stack udp_deadline http_keepalive interfaces groups exec_connection
 			file_listener unix_socket`),
 		needing(Remote, every(plainGo, "tcp_dial_timeout tcp_dial_cancel")),
-		every(plainGo, "udp_refused"),
+		only(Traced, untracedRefusal, every(plainGo, "udp_refused")),
 	)},
 }
 

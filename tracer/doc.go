@@ -26,6 +26,9 @@
 // group; the supervisor ignores it. SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and the
 // like that are sent to the supervisor are passed on to the main process.
 //
+// A box whose tasks may trace each other (Options.Engine: Debuggable) has no tracer,
+// and another process for its parent: package netbox/tracer/keeper.
+//
 // Two engines bring trapped calls to the handler (Options.Engine): package
 // netbox/tracer/ptrace alone, or with netbox/tracer/notify before it.
 //

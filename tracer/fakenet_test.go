@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"netbox/tracer"
 	"netbox/trap"
 
 	"golang.org/x/sys/unix"
@@ -104,6 +105,9 @@ func (f *fakeNet) Handle(t trap.Task, c trap.Call) trap.Verdict {
 	case unix.SYS_GETSOCKNAME:
 		return name(t, c)
 	case unix.SYS_GETPEERNAME:
+		if engine() == tracer.Debuggable {
+			return trap.Fail(unix.EFAULT) // no emulation changes arguments of other calls than those with a stream's bytes
+		}
 		args := c.Args
 		args[1], args[2] = 1, 1 // EFAULT
 		return trap.RunThen(&args, nil)

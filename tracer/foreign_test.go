@@ -22,6 +22,9 @@ func TestForeign(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("made for i386")
 	}
+	if engine() == tracer.Debuggable {
+		t.Skip("no tracer sees what a task executes: it runs, and each of its calls is ENOSYS (package seccomp, TestForeignABI)")
+	}
 	dir := t.TempDir()
 	write := func(name string, content []byte) string {
 		path := filepath.Join(dir, name)

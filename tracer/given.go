@@ -14,11 +14,11 @@ var ignoredMask uint64
 // unblocks a few for itself, SIGCHLD among them.
 var blockedMask uint64
 
-// ignoredAtStart are the signals of ignoredMask.
-func ignoredAtStart() []unix.Signal {
+// signalsOf are the signals of a mask.
+func signalsOf(mask uint64) []unix.Signal {
 	var sigs []unix.Signal
 	for n := range 64 {
-		if ignoredMask&(1<<n) != 0 {
+		if mask&(1<<n) != 0 {
 			sigs = append(sigs, unix.Signal(n+1))
 		}
 	}

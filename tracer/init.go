@@ -5,14 +5,21 @@ import (
 	"runtime"
 	"strconv"
 
+	"netbox/tracer/keeper"
+	"netbox/tracer/ptrace"
+
 	"golang.org/x/sys/unix"
 )
 
 // Init prepares the process for Launch. It is to be called first in main: it
 // locks the main goroutine to the main thread, and keeps descriptors that the
-// supervisor was started with from everything that it starts.
+// supervisor was started with from everything that it starts. In a process that was
+// started as a box's keeper it does not return.
 func Init() {
 	runtime.LockOSThread()
+	keeper.Keep(func(j keeper.Job) (int, error) {
+		return ptrace.StartParked(ptrace.Program{Args: j.Args, Env: j.Env, Files: j.Files})
+	})
 	hideDescriptors()
 }
 

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 
+	"netbox/tracer/keeper"
 	"netbox/tracer/notify"
 	"netbox/tracer/proc"
 	"netbox/tracer/ptrace"
@@ -48,6 +49,9 @@ const (
 	Ptrace Engine = "ptrace"
 	// Notify is told by seccomp: package netbox/tracer/notify.
 	Notify Engine = "notify"
+	// Debuggable is Notify without a tracer, so that the program may have another, or
+	// trace: package netbox/tracer/keeper holds it.
+	Debuggable Engine = "debuggable"
 )
 
 // CanNotify says why the engine Notify can't be had here; nil if it can, but for a
@@ -83,6 +87,16 @@ func Launch(o Options) (ExitStatus, error) {
 	caught := catchSignals()
 	defer caught.stop()
 
+	if o.Engine == Debuggable {
+		err := notify.Available()
+		if err == nil {
+			var status ExitStatus
+			if status, err = runFree(o); !isNoListener(err) {
+				return status, err
+			}
+		}
+		return ExitStatus{}, fmt.Errorf("a debuggable box needs the engine notify, which can't be had here (without strace and gdb inside, the engine ptrace can): %w", err)
+	}
 	if o.Engine == Notify || o.Engine == Auto {
 		err := notify.Available()
 		if err == nil {
@@ -138,6 +152,41 @@ func run(o Options, front *notify.Engine, caught *signals) (ExitStatus, error) {
 	return exitStatus(ws), err
 }
 
+// runFree launches the program with nobody to trace it.
+func runFree(o Options) (ExitStatus, error) {
+	front := notify.New(o.Handler, o.Log)
+	defer front.Stop() // after the last task
+	e, err := ptrace.New(ptrace.Config{Handler: o.Handler, Log: o.Log, Front: front, Free: true})
+	if err != nil {
+		return ExitStatus{}, err
+	}
+	defer e.Close()
+	hideDescriptors()
+	p := program(o)
+	// The keeper comes between, and Go's runtime there takes some over.
+	p.Ignored = signalsOf(ignoredMask | proc.Ignored(unix.Getpid()))
+	k, pid, err := keeper.Start(keeper.Job{Args: p.Args, Env: p.Env, Files: p.Files}, p.Dir)
+	if err != nil {
+		return ExitStatus{}, explain(err)
+	}
+	defer k.End()
+	front.Free(k.Pid())
+	if err = e.SpawnFree(pid, p); err != nil {
+		var died *ptrace.Died
+		if errors.As(err, &died) {
+			return exitStatus(died.Status), nil
+		}
+		return ExitStatus{}, explain(err)
+	}
+	defer guardMemory()()
+	stop := forwardSignals(k.Signal)
+	defer stop()
+	terminal := terminal{signal: k.Signal}
+	ws, err := k.Wait(terminal.stop)
+	o.Log.Debug("notifications ended", "stats", front.Stats())
+	return exitStatus(ws), err
+}
+
 // guardMemory keeps the box, which runs under the same user, out of this
 // process's /proc files: its memory and its descriptors. The result undoes it.
 func guardMemory() (undo func()) {
@@ -163,7 +212,7 @@ func program(o Options) ptrace.Program {
 	}
 	return ptrace.Program{
 		Paths: paths, Args: o.Args, Env: o.Env, Dir: o.Dir,
-		Files: files(o), Ignored: ignoredAtStart(), Blocked: blockedMask,
+		Files: files(o), Ignored: signalsOf(ignoredMask), Blocked: blockedMask,
 	}
 }
 

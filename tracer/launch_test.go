@@ -118,12 +118,20 @@ func TestCases(t *testing.T) {
 		"threads", "small_stacks", "remake", "emfile", "put_at", "refused", "own_filter", "loop",
 	} {
 		t.Run(name, func(t *testing.T) {
+			if why := untraced[name]; why != "" && engine() == tracer.Debuggable {
+				t.Skip(why)
+			}
 			out, st, err := launch(t, tracer.Options{Args: []string{cases, name}})
 			if err != nil || st != (tracer.ExitStatus{}) {
 				t.Errorf("%+v, %v\n%s", st, err, out)
 			}
 		})
 	}
+}
+
+// untraced are the cases that need a tracer, and why.
+var untraced = map[string]string{
+	"accept_fault": "only the task itself closes a descriptor that it was given",
 }
 
 func TestExitStatus(t *testing.T) {

@@ -195,18 +195,22 @@ func TestPassFDs(t *testing.T) {
 	}
 }
 
-// TestNotify runs the tests again with the other engine.
+// TestNotify runs the tests again with the other engines.
 func TestNotify(t *testing.T) {
-	if engine() == tracer.Notify {
+	if engine() != tracer.Ptrace {
 		return
 	}
 	if err := tracer.CanNotify(); err != nil {
 		t.Skip("engine notify: ", err)
 	}
-	cmd := exec.Command("/proc/self/exe", "-test.run", "^Test", "-test.v")
-	cmd.Env = append(os.Environ(), engineEnv+"="+string(tracer.Notify))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, other := range []tracer.Engine{tracer.Notify, tracer.Debuggable} {
+		t.Run(string(other), func(t *testing.T) {
+			cmd := exec.Command("/proc/self/exe", "-test.run", "^Test", "-test.v")
+			cmd.Env = append(os.Environ(), engineEnv+"="+string(other))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 

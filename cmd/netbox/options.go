@@ -42,13 +42,10 @@ func parseOptions(c *cli.Context) (options, error) {
 	if len(o.args) == 0 {
 		return o, errors.New("no command given")
 	}
-	// NETBOX_ENGINE may be set and empty.
-	switch o.engine = cmp.Or(tracer.Engine(c.String("engine")), tracer.Auto); o.engine {
-	case tracer.Auto, tracer.Notify, tracer.Ptrace:
-	default:
-		return o, fmt.Errorf("--engine %q: want auto, notify or ptrace", o.engine)
-	}
 	var err error
+	if o.engine, err = parseEngine(c); err != nil {
+		return o, err
+	}
 	if o.log, err = newLog(c.String("log-level")); err != nil {
 		return o, err
 	}
@@ -73,6 +70,23 @@ func parseOptions(c *cli.Context) (options, error) {
 	}
 	o.report, err = openReport(c.String("report"))
 	return o, err
+}
+
+func parseEngine(c *cli.Context) (tracer.Engine, error) {
+	// NETBOX_ENGINE may be set and empty.
+	engine := cmp.Or(tracer.Engine(c.String("engine")), tracer.Auto)
+	switch engine {
+	case tracer.Auto, tracer.Notify, tracer.Ptrace:
+	default:
+		return engine, fmt.Errorf("--engine %q: want auto, notify or ptrace", engine)
+	}
+	if !c.Bool("debuggable") {
+		return engine, nil
+	}
+	if engine == tracer.Ptrace {
+		return engine, errors.New("--debuggable: a task has one tracer, which --engine ptrace is itself; use --engine notify, or auto")
+	}
+	return tracer.Debuggable, nil
 }
 
 func (o *options) parseUplink(c *cli.Context) error {

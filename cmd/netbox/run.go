@@ -26,6 +26,7 @@ Examples:
   netbox run --uplink none -- make test
   netbox run --uplink sim -- dig example.test
   netbox run --host db.test=10.0.2.2 --host-loopback -- psql -h db.test
+  netbox run --debuggable -- strace -f curl http://example.com/
   netbox run -p 127.0.0.1:8080:80 -p 5353:53/udp -- ./server`,
 		Flags: runFlags(),
 		Action: func(c *cli.Context) error {
@@ -43,6 +44,7 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "uplink", Value: "nat", Usage: "where packets leave: nat (the host's network), sim (a simulated internet), none"},
 		&cli.StringFlag{Name: "sim", Usage: "simulate the internet described in YAML `FILE` (implies --uplink sim)"},
 		&cli.StringFlag{Name: "engine", Value: "auto", EnvVars: []string{"NETBOX_ENGINE"}, Usage: "how system calls are trapped: notify, ptrace, or auto for the first that can be had"},
+		&cli.BoolFlag{Name: "debuggable", EnvVars: []string{"NETBOX_DEBUGGABLE"}, Usage: "let strace, gdb and the like trace inside the sandbox (needs the engine notify)"},
 		&cli.StringSliceFlag{Name: "dns", Usage: "ask the resolver `IP[:PORT]` instead of the host's (repeatable)"},
 		&cli.StringSliceFlag{Name: "host", Usage: "answer `NAME=IP` in DNS (repeatable)"},
 		&cli.StringSliceFlag{Name: "publish", Aliases: []string{"p"}, Usage: "publish `[ADDR:]HOSTPORT:PORT[/udp]` of the sandbox on the host (repeatable)"},

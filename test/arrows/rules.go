@@ -15,6 +15,7 @@ var allowed = map[string][]string{
 	"tracer/notify":      {"trap", "tracer/proc", "tracer/ptrace", "tracer/kick"},
 	"tracer/proc":        {},
 	"tracer/kick":        {},
+	"tracer/keeper":      {"tracer/proc"},
 	"netemu":             {"trap", "abi", "netemu/..."},
 	"netemu/surrogate":   {},
 	"netemu/filter":      {},

@@ -56,15 +56,15 @@ func Nobody() User {
 	return u
 }
 
-// engineVariable is where netbox run takes its --engine from.
-const engineVariable = "NETBOX_ENGINE"
+// engineVariables are where netbox run takes its --engine and --debuggable from.
+var engineVariables = []string{"NETBOX_ENGINE", "NETBOX_DEBUGGABLE"}
 
 // Environment is what netbox is to find in its environment, whatever else a test
 // gives it: the engine that the tests are run with, if that was said, and where
 // the race detector reports, after Build.
 func Environment() []string {
 	var env []string
-	for _, name := range []string{engineVariable, raceVariable} {
+	for _, name := range append(engineVariables, raceVariable) {
 		if value, said := os.LookupEnv(name); said {
 			env = append(env, name+"="+value)
 		}

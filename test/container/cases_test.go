@@ -98,3 +98,14 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("doctor: %s", r.Output())
 	}
 }
+
+// Docker's profile refuses what a box without a tracer needs: netbox says so, and
+// what can be had.
+func TestNotDebuggable(t *testing.T) {
+	b := bed.Build(t)
+	c := startContainer(t, b.Dir)
+	r := c.run(t, b.Netbox, "run", "--debuggable", "--", "echo", "run")
+	if r.Code != 125 || r.Out != "" || !strings.Contains(r.Err, "pidfd_getfd(2) is refused") || !strings.Contains(r.Err, "engine ptrace can") {
+		t.Error(r.Output())
+	}
+}

@@ -14,7 +14,7 @@
 // netbox is built for the test unless NETBOX names a binary. Flags, after -args:
 //
 //	-cases REGEXP   only these, as program/case
-//	-where LIST     of native,netbox
+//	-where LIST     of native,debuggable,notify,ptrace
 //	-users LIST     of root,nobody
 //	-jobs N         how many cases run at once
 //	-table FILE     where the whole table is written: build/dual.txt

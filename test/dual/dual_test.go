@@ -72,8 +72,8 @@ func columns(t *testing.T) []column {
 		// An ordinary user without namespaces has only itself.
 		users = users[1:]
 	}
-	for _, place := range []string{"native", "notify", "ptrace"} {
-		if place == "notify" && has(*whereFlag, place) && !canNotify(t) {
+	for _, place := range []string{"native", "debuggable", "notify", "ptrace"} {
+		if (place == "notify" || place == "debuggable") && has(*whereFlag, place) && !canNotify(t) {
 			continue
 		}
 		for _, u := range users {
@@ -84,6 +84,10 @@ func columns(t *testing.T) []column {
 			if place != "native" {
 				c.place = testprogs.Netbox
 				c.netbox = []string{netboxBinary(t), "run", "--engine", place, "--uplink", "sim", "--"}
+				if place == "debuggable" {
+					c.place = testprogs.Debuggable
+					c.netbox = []string{netboxBinary(t), "run", "--debuggable", "--uplink", "sim", "--"}
+				}
 			}
 			list = append(list, c)
 		}

@@ -14,7 +14,7 @@ import (
 
 var (
 	casesFlag = flag.String("cases", "", "regular expression of the program/case to run")
-	whereFlag = flag.String("where", "native,notify,ptrace", "places to run at")
+	whereFlag = flag.String("where", everywhere, "places to run at")
 	usersFlag = flag.String("users", "root,nobody", "users to run as")
 	// Most of a case's time is waiting, so more run at once than there are
 	// processors; the limits leave room for it.
@@ -23,11 +23,14 @@ var (
 	tableFlag = flag.String("table", filepath.Join(bed.Root(), "build", "dual.txt"), "file that the table is written to")
 )
 
+// everywhere are all places that the table runs at.
+const everywhere = "native,debuggable,notify,ptrace"
+
 func TestMain(m *testing.M) { world.Main(m, bed.Remove) }
 
 // everything tells whether the flags leave nothing out, nor the user's rights.
 func everything() bool {
-	return *casesFlag == "" && *whereFlag == "native,notify,ptrace" && *usersFlag == "root,nobody" && os.Geteuid() == 0
+	return *casesFlag == "" && *whereFlag == everywhere && *usersFlag == "root,nobody" && os.Geteuid() == 0
 }
 
 // chosen tells whether the flags ask for this case.

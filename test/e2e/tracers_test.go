@@ -30,7 +30,7 @@ print(c.recv(100).decode())'`
 				t.Parallel()
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				defer cancel()
-				line := append(append([]string{}, u.Prefix...), b.Netbox, "run", "--uplink", "none", "--", "sh", "-c", tracer+"; "+echo)
+				line := append(append([]string{}, u.Prefix...), b.Netbox, "run", "--debuggable=false", "--uplink", "none", "--", "sh", "-c", tracer+"; "+echo)
 				r := bed.Run(t, command(ctx, scratch(t), line...))
 				if r.Code != 0 || r.Out != "still connected\n" && !strings.HasSuffix(r.Out, "\nstill connected\n") {
 					t.Errorf("afterwards: %s", r.Output())

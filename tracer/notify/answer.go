@@ -18,8 +18,19 @@ func (e *Engine) notified(n *notification) {
 		e.stats.passed.Add(1)
 		e.listener.send(&response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
 	default:
-		t.apply(e.handler.Handle(t, t.f.call))
+		t.apply(e.judge(t))
 	}
+}
+
+// judge asks for the verdict on a new call.
+func (e *Engine) judge(t *task) trap.Verdict {
+	if e.free() {
+		e.settleFollowed(t.th.tid)
+		if pid, foreign := target(t.f.call); foreign {
+			return e.guard(t, pid)
+		}
+	}
+	return e.handler.Handle(t, t.f.call)
 }
 
 // apply acts on verdicts until the flight is no longer being handled. From then
@@ -51,6 +62,9 @@ func (t *task) step(v trap.Verdict) (next trap.Verdict, more bool) {
 	case trap.KindReceive:
 		return t.receive(v.Receive)
 	case trap.KindClose:
+		if t.e.free() { // nobody but the task can close its descriptor
+			return v.Close.Next, true
+		}
 		t.handOver(v)
 	}
 	return trap.Verdict{}, false
@@ -78,10 +92,9 @@ func (t *task) native(v trap.Verdict) (trap.Verdict, bool) {
 	n := v.Native
 	switch {
 	case n == nil || n.Args == nil && n.Then == nil:
-		t.letGo()
-		t.e.stats.continued.Add(1)
-		t.become(continued) // before a signal can interrupt it
-		t.e.listener.send(&response{id: t.f.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
+		t.pass()
+	case t.e.free():
+		return t.perform(n)
 	case t.f.call.NR == unix.SYS_SHUTDOWN && n.Args != nil && n.Then != nil:
 		return t.shutdown(n), true
 	default:
@@ -90,22 +103,62 @@ func (t *task) native(v trap.Verdict) (trap.Verdict, bool) {
 	return trap.Verdict{}, false
 }
 
+// pass lets the kernel run the call as the program made it.
+func (t *task) pass() {
+	t.letGo()
+	t.e.stats.continued.Add(1)
+	t.become(continued) // before a signal can interrupt it
+	t.e.listener.send(&response{id: t.f.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
+}
+
 // shutdown is shutdown(2) with other arguments. It acts on the file, whoever makes
 // the call.
 func (t *task) shutdown(n *trap.Native) trap.Verdict {
-	file, errno := t.Borrow(int32(n.Args[0]))
-	if errno != 0 {
-		return n.Then(t, -int64(errno))
+	return t.onFile(n, func(file int, args *[6]uint64) unix.Errno {
+		_, _, errno := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(file), uintptr(args[1]), 0)
+		return errno
+	})
+}
+
+// onFile has do make the call on a copy of the task's descriptor.
+func (t *task) onFile(n *trap.Native, do func(file int, args *[6]uint64) unix.Errno) trap.Verdict {
+	args := t.arguments(n)
+	file, errno := t.Borrow(int32(args[0]))
+	if errno == 0 {
+		errno = do(file, args)
+		unix.Close(file)
 	}
-	defer unix.Close(file)
-	_, _, errno = unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(file), uintptr(n.Args[1]), 0)
-	return n.Then(t, -int64(errno))
+	return t.returned(n, -int64(errno))
+}
+
+// arguments are those that the call is to be made with.
+func (t *task) arguments(n *trap.Native) *[6]uint64 {
+	if n.Args != nil {
+		return n.Args
+	}
+	return &t.f.call.Args
+}
+
+// returned goes on with a call that was made.
+func (t *task) returned(n *trap.Native, ret int64) trap.Verdict {
+	switch {
+	case n.Then != nil:
+		return n.Then(t, ret)
+	case ret < 0:
+		return trap.Fail(unix.Errno(-ret))
+	}
+	return trap.Done(ret)
 }
 
 // handOver gives the call to the loop.
 func (t *task) handOver(v trap.Verdict) {
 	t.letGo()
 	e := t.e
+	if e.free() { // there is no loop: what nobody can do is not there
+		discard(v)
+		t.answer(-int64(unix.ENOSYS))
+		return
+	}
 	e.stats.handedOver.Add(1)
 	e.mu.Lock()
 	lives := t.livesLocked()

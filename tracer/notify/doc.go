@@ -32,11 +32,17 @@
 // and has it make the call anew, so that no call fails with EINTR that on Linux
 // never does.
 //
+// Free. The engine also serves a box that no tracer holds ([Engine.Free]): then
+// there is no loop to hand over to. What the loop would have the task do is done on a
+// copy of the task's descriptor (free*.go), a bind(2) is followed (follow.go), and a
+// nap lasts until there is something or a signal comes (watch.go). Tasks are not
+// known beforehand: each call names its thread, and is valid while that lives.
+//
 // Ownership. A flight is one notified call on its way. It belongs to the goroutine
 // that handles it (a worker, or that of a nap that has ended), while its state is
 // handling; in any other state to who holds Engine.mu. Descriptors: a nap owns
-// its copy, an Install its file until it is added. Start starts the workers and the
-// sleeper, Stop ends them.
+// its copy, an Install its file until it is added. Start starts the workers, the
+// sleeper and its watch, Stop ends them.
 //
 // Locks: a gate is taken before the emulation's locks, as those before Engine.mu,
 // which is a leaf.

@@ -35,14 +35,17 @@ type Engine struct {
 	sleeper  sleeper
 	stats    Stats
 	buffers  sync.Pool // of *buffers
+	// root is the process that the box descends from, if no tracer holds it; else 0.
+	root int
 
 	closing chan struct{}
 	turn    chan struct{} // who has taken the token receives
 	ends    []*worker
 	wg      sync.WaitGroup // workers, and what goes on after a nap
 
-	mu      sync.Mutex
-	threads map[int]*thread
+	mu       sync.Mutex
+	threads  map[int]*thread
+	followed []*followed
 }
 
 // New makes an engine that does nothing before Start.
@@ -52,6 +55,12 @@ func New(handler trap.Handler, log *slog.Logger) *Engine {
 	e.buffers.New = func() any { return new(buffers) }
 	return e
 }
+
+// Free has the engine serve a box that no tracer holds, of processes below root. To
+// be called before Start.
+func (e *Engine) Free(root int) { e.root = root }
+
+func (e *Engine) free() bool { return e.root != 0 }
 
 // Stats are the counters so far.
 func (e *Engine) Stats() *Stats { return &e.stats }
@@ -91,6 +100,7 @@ func (e *Engine) Stop() {
 	}
 	e.wg.Wait()
 	e.sleeper.stop()
+	e.forget()
 	unix.Close(int(e.listener))
 }
 

@@ -30,6 +30,7 @@ type flight struct {
 	state state
 	v     trap.Verdict // for due
 	nap   *nap         // for napping
+	given bool         // the task has got a descriptor
 }
 
 // thread is a task that the loop knows. Guarded by Engine.mu.
@@ -101,6 +102,9 @@ const (
 // begin enters a flight for a notification.
 func (e *Engine) begin(n *notification) (*task, beginning) {
 	f := &flight{id: n.id, call: n.call()}
+	if e.free() { // who is under the filter is of the box
+		return &task{e: e, th: &thread{tid: int(n.tid)}, f: f, alive: -1}, ask
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	th := e.threads[int(n.tid)]
@@ -112,7 +116,7 @@ func (e *Engine) begin(n *notification) (*task, beginning) {
 		return nil, pass
 	}
 	th.flight = f
-	return &task{e: e, th: th, f: f}, ask
+	return &task{e: e, th: th, f: f, alive: -1}, ask
 }
 
 // become ends the handling of a flight.
@@ -123,7 +127,15 @@ func (t *task) become(s state) {
 }
 
 // lives says whether the task is there still. With e.mu held.
-func (t *task) livesLocked() bool { return t.e.threads[t.th.tid] == t.th }
+func (t *task) livesLocked() bool {
+	switch {
+	case t.alive >= 0:
+		return unix.PidfdSendSignal(t.alive, 0, nil, 0) == nil
+	case t.e.free():
+		return t.e.listener.waits(t.f.id)
+	}
+	return t.e.threads[t.th.tid] == t.th
+}
 
 // Release ends the sleep of a task that was handed over. The loop has made sure
 // that it comes to a stop before it does anything.

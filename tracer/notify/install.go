@@ -10,7 +10,11 @@ import (
 // call is answered: the task's close(2) is to be the last.
 func (t *task) install(v trap.Verdict) (trap.Verdict, bool) {
 	in := v.Install
-	if in.Use != nil {
+	switch {
+	case in.Use != nil && t.e.free():
+		unix.Close(in.File)
+		return trap.Fail(unix.EOPNOTSUPP), true
+	case in.Use != nil:
 		t.handOver(v)
 		return trap.Verdict{}, false
 	}
@@ -41,6 +45,7 @@ func (t *task) give(file int, at int32, cloexec bool) (int32, unix.Errno) {
 	if cloexec {
 		a.numFlags = unix.O_CLOEXEC
 	}
+	t.f.given = true
 	fd, errno := t.e.listener.add(&a)
 	unix.Close(file)
 	switch errno {

@@ -109,6 +109,12 @@ func (l listener) add(a *addition) (int32, unix.Errno) {
 	}
 }
 
+// waits says whether the task of a call is there still, and waits for its answer.
+func (l listener) waits(id uint64) bool {
+	_, e := l.request(unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&id))
+	return e == 0
+}
+
 // wakeHere has tasks and workers wake each other on the core that they share.
 // Kernels before Linux 6.6 refuse.
 func (l listener) wakeHere() {

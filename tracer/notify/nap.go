@@ -14,13 +14,15 @@ import (
 // enough for an answer from the same host or network.
 const longestNap = time.Millisecond
 
-// nap is a flight that waits for a descriptor, for a moment.
+// nap is a flight that waits for a descriptor: for a moment, or, where no loop takes
+// tasks over, until it is ready or a signal comes.
 type nap struct {
 	t     *task
 	w     *trap.Wait
 	key   uint64
-	file  int // a copy of the task's descriptor
-	timer *time.Timer
+	file  int         // a copy of the task's descriptor
+	timer *time.Timer // nil: no limit
+	begun bool        // part of the call is done: a signal ends it as a time limit does
 }
 
 // sleeper polls for all naps. Its map is guarded by Engine.mu.
@@ -31,6 +33,7 @@ type sleeper struct {
 	done   chan struct{}
 	naps   map[uint64]*nap
 	last   uint64
+	watch  watch
 }
 
 func (s *sleeper) start(e *Engine) error {
@@ -46,12 +49,21 @@ func (s *sleeper) start(e *Engine) error {
 		return fmt.Errorf("eventfd: %w", err)
 	}
 	go s.run()
+	if e.free() {
+		s.watch.start(s)
+	}
 	return nil
 }
 
 func (s *sleeper) stop() {
+	s.watch.stop()
 	unix.Write(s.stopFD, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	<-s.done
+	s.e.mu.Lock()
+	for _, z := range s.naps { // of tasks that were killed, and not looked at since
+		s.cancelLocked(z)
+	}
+	s.e.mu.Unlock()
 	unix.Close(s.stopFD)
 	unix.Close(s.epoll)
 }
@@ -76,7 +88,8 @@ func (s *sleeper) run() {
 	}
 }
 
-// nap waits for w's descriptor: for a moment here, and the rest in the task.
+// nap waits for w's descriptor: for a moment here, and the rest in the task, if that
+// can be.
 func (t *task) nap(w *trap.Wait) (trap.Verdict, bool) {
 	file, errno := t.Borrow(w.FD)
 	if errno != 0 {
@@ -90,7 +103,8 @@ func (t *task) nap(w *trap.Wait) (trap.Verdict, bool) {
 		unix.Close(file)
 		return trap.Verdict{}, false
 	}
-	z := &nap{t: t, w: w, file: file}
+	z := &nap{t: t, w: w, file: file, begun: t.begun}
+	t.begun = false
 	if err := e.sleeper.addLocked(z); err != nil {
 		unix.Close(file)
 		return trap.Fail(unix.ENOMEM), true
@@ -108,18 +122,30 @@ func (s *sleeper) addLocked(z *nap) error {
 		return err
 	}
 	s.naps[z.key] = z
-	limit := longestNap
-	if z.w.Timeout >= 0 {
-		limit = min(limit, z.w.Timeout)
+	if limit := z.limit(); limit >= 0 {
+		z.timer = time.AfterFunc(limit, func() { s.wake(z.key, false) })
 	}
-	z.timer = time.AfterFunc(limit, func() { s.wake(z.key, false) })
+	s.watch.added()
 	return nil
+}
+
+// limit is the nap's; negative: none.
+func (z *nap) limit() time.Duration {
+	switch {
+	case z.t.e.free():
+		return z.w.Timeout
+	case z.w.Timeout >= 0:
+		return min(longestNap, z.w.Timeout)
+	}
+	return longestNap
 }
 
 // cancelLocked forgets a nap.
 func (s *sleeper) cancelLocked(z *nap) {
 	delete(s.naps, z.key)
-	z.timer.Stop()
+	if z.timer != nil {
+		z.timer.Stop()
+	}
 	// The file is the task's, too: closing this copy alone would leave it polled.
 	unix.EpollCtl(s.epoll, unix.EPOLL_CTL_DEL, z.file, nil)
 	unix.Close(z.file)
@@ -127,6 +153,11 @@ func (s *sleeper) cancelLocked(z *nap) {
 
 // wake goes on with a call whose descriptor is ready, or whose nap was long enough.
 func (s *sleeper) wake(key uint64, ready bool) {
+	s.end(key, func(z *nap) trap.Verdict { return z.next(ready) })
+}
+
+// end goes on with a call that naps, if it still does.
+func (s *sleeper) end(key uint64, next func(z *nap) trap.Verdict) {
 	e := s.e
 	e.mu.Lock()
 	z := s.naps[key]
@@ -140,13 +171,13 @@ func (s *sleeper) wake(key uint64, ready bool) {
 	e.mu.Unlock()
 	go func() {
 		defer e.wg.Done()
-		z.t.apply(z.next(ready))
+		z.t.apply(next(z))
 	}()
 }
 
 // next is the verdict after the nap.
 func (z *nap) next(ready bool) trap.Verdict {
-	if ready || z.w.Timeout >= 0 && z.w.Timeout <= longestNap {
+	if ready || z.t.e.free() || z.w.Timeout >= 0 && z.w.Timeout <= longestNap {
 		return z.w.Again(z.t, ready)
 	}
 	z.t.rested = true

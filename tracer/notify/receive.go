@@ -15,6 +15,9 @@ func (t *task) receive(r *trap.Receive) (trap.Verdict, bool) {
 	// Of a stream the bytes stay that can't be stored, and MSG_WAITALL counts: the task
 	// itself takes them.
 	stream := r.Gate == nil && !r.Rights
+	if stream && t.e.free() {
+		return t.takeIn(r), true
+	}
 	if stream || t.rested && r.Flags&unix.MSG_DONTWAIT == 0 {
 		t.handOver(r.Verdict())
 		return trap.Verdict{}, false
@@ -79,6 +82,9 @@ func (t *task) took(r *trap.Receive, m *message) trap.Verdict {
 // receiveSoon is a nap until there is something. The task itself waits for longer,
 // in its own recvmsg(2), which knows SO_RCVTIMEO.
 func (t *task) receiveSoon(r *trap.Receive) trap.Verdict {
+	if t.e.free() {
+		return t.receiveLater(r)
+	}
 	w := &trap.Wait{FD: r.FD, Events: unix.POLLIN, Timeout: longestNap}
 	w.Again = func(_ trap.Task, ready bool) trap.Verdict {
 		t.rested = !ready
@@ -114,19 +120,30 @@ type span struct{ addr, length uint64 }
 // maxIovec is UIO_MAXIOV, <linux/uio.h>.
 const maxIovec = 1024
 
+// spans reads an array of struct iovec: base 0:8, length 8:16.
+func (t *task) spans(addr, count uint64) ([]span, unix.Errno) {
+	if count > maxIovec {
+		return nil, unix.EMSGSIZE
+	}
+	raw := make([]byte, count*16)
+	if e := t.ReadMemory(addr, raw); e != 0 {
+		return nil, e
+	}
+	vec := make([]span, 0, count)
+	for ; len(raw) > 0; raw = raw[16:] {
+		vec = append(vec, span{binary.NativeEndian.Uint64(raw), binary.NativeEndian.Uint64(raw[8:])})
+	}
+	return vec, 0
+}
+
 // target finds where the message goes.
 func (t *task) target(r *trap.Receive) (*message, unix.Errno) {
 	m := &message{right: -1}
+	var e unix.Errno
 	switch {
-	case r.IOVLen > maxIovec:
-		return nil, unix.EMSGSIZE
 	case r.IOVLen > 0:
-		raw := make([]byte, r.IOVLen*16) // struct iovec: base, length
-		if e := t.ReadMemory(r.IOV, raw); e != 0 {
+		if m.vec, e = t.spans(r.IOV, r.IOVLen); e != 0 {
 			return nil, e
-		}
-		for ; len(raw) > 0; raw = raw[16:] {
-			m.vec = append(m.vec, span{binary.NativeEndian.Uint64(raw), binary.NativeEndian.Uint64(raw[8:])})
 		}
 	case r.Buf != 0 || r.BufLen != 0:
 		m.vec = []span{{r.Buf, r.BufLen}}

@@ -14,6 +14,10 @@ type task struct {
 	b  *buffers
 	// rested: a nap was in vain, and what waits now is for longer.
 	rested bool
+	// begun: the next wait is in the middle of a call that would be done again in part.
+	begun bool
+	// alive is a pidfd while the task's call is followed after its answer; else -1.
+	alive int
 }
 
 // buffers are what ReadPath and Path return, and a payload on its way.
@@ -53,8 +57,15 @@ func (t *task) still(errno unix.Errno) unix.Errno {
 }
 
 func (t *task) TID() int     { return t.th.tid }
-func (t *task) PID() int     { return t.th.pid }
 func (t *task) Name() string { return proc.Name(t.th.tid) }
+
+// PID is asked for, and seldom, where no loop tells of tasks.
+func (t *task) PID() int {
+	if t.th.pid == 0 {
+		t.th.pid, _ = proc.ThreadGroup(t.th.tid)
+	}
+	return t.th.pid
+}
 
 func (t *task) ReadMemory(addr uint64, p []byte) unix.Errno {
 	return t.still(proc.ReadMemory(t.th.tid, addr, p))

@@ -13,12 +13,9 @@ const pidfdThread = unix.O_EXCL
 // since Linux 5.6). It takes the rights that reading the process's memory takes,
 // which a tracer has; but a container's seccomp profile may refuse the call
 // itself. Before Linux 6.9 there are no descriptors of threads; the first
-// thread's table is nearly always the same.
+// thread's table is nearly always the same. A pid of 0 is looked for.
 func Borrow(tid, pid int, fd int32) (int, unix.Errno) {
-	process, err := unix.PidfdOpen(tid, pidfdThread)
-	if err == unix.EINVAL {
-		process, err = unix.PidfdOpen(pid, 0)
-	}
+	process, err := Handle(tid, pid)
 	if err != nil {
 		return -1, Errno(err)
 	}
@@ -28,6 +25,18 @@ func Borrow(tid, pid int, fd int32) (int, unix.Errno) {
 		return -1, Errno(err)
 	}
 	return file, 0
+}
+
+// Handle is a pidfd of thread tid, or of its process where there are none of threads.
+func Handle(tid, pid int) (int, error) {
+	fd, err := unix.PidfdOpen(tid, pidfdThread)
+	if err != unix.EINVAL {
+		return fd, err
+	}
+	if pid == 0 {
+		pid, _ = ThreadGroup(tid)
+	}
+	return unix.PidfdOpen(pid, 0)
 }
 
 // CanBorrow says whether this kernel, and what it is confined by, knows the

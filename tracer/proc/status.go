@@ -43,11 +43,24 @@ func Caught(tid int) uint64 { return signalSet(tid, "\nSigCgt:\t") }
 // Ignored are the signals, likewise, that task tid ignores as it was told.
 func Ignored(tid int) uint64 { return signalSet(tid, "\nSigIgn:\t") }
 
+// Pending says whether task tid has signals to deliver: its own, or its process's,
+// which another thread may take.
+func Pending(tid int) bool {
+	var path pathBuffer
+	var buf [2048]byte
+	b, _ := path.task(tid, "/status").read(buf[:])
+	return (setAfter(b, "\nSigPnd:\t")|setAfter(b, "\nShdPnd:\t"))&^setAfter(b, "\nSigBlk:\t") != 0
+}
+
 // signalSet is the set of signals after name in /proc/TID/status.
 func signalSet(tid int, name string) uint64 {
 	var path pathBuffer
 	var buf [2048]byte
 	b, _ := path.task(tid, "/status").read(buf[:])
+	return setAfter(b, name)
+}
+
+func setAfter(b []byte, name string) uint64 {
 	_, b, ok := bytes.Cut(b, []byte(name))
 	if !ok || len(b) < 16 {
 		return 0

@@ -23,13 +23,16 @@ type Config struct {
 	// Front, if not nil, has calls come by notifications; see there. Spawn fails
 	// with a *NoListener where that can't be.
 	Front Front
+	// Free has the program let go as soon as it is executed: SpawnFree instead of
+	// Spawn and Run. With a Front only.
+	Free bool
 }
 
 // Engine traces one tree of processes. Everything but Signal belongs to the
 // thread that calls Spawn and Run, which must be locked and the same for both.
 type Engine struct {
 	handler   trap.Handler
-	corrector trap.Corrector // nil: the handler is none, or this machine can't watch
+	corrector trap.Corrector // nil: the handler is none, or native calls can't be watched
 	log       *slog.Logger
 	stopped   func(unix.Signal)
 	filter    seccomp.Filter
@@ -57,11 +60,8 @@ type Engine struct {
 
 // New makes an engine without a tree.
 func New(c Config) (*Engine, error) {
-	build, sysctls := seccomp.Build, seccomp.CanWriteSysctl()
-	if c.Front != nil {
-		build = seccomp.BuildNotify
-	}
-	filter, err := build(sysctls)
+	sysctls := seccomp.CanWriteSysctl()
+	filter, err := c.builder()(sysctls)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func New(c Config) (*Engine, error) {
 		tasks: map[int]*task{}, processes: map[int]*process{},
 		gates: map[any]*gate{}, controls: map[uint64]*control{},
 	}
-	if corrector, ok := c.Handler.(trap.Corrector); ok && canWatch {
+	if corrector, ok := c.Handler.(trap.Corrector); ok && canWatch && !c.Free {
 		e.corrector = corrector
 		corrector.Attach(e)
 	}

@@ -60,12 +60,8 @@ func (e *Engine) Spawn(p Program) error {
 	e.mu.Lock()
 	e.main = s.pid
 	e.mu.Unlock()
-	if err = s.hold(); err == nil {
-		err = e.prepare(s, p)
-	}
-	if err != nil {
-		unix.Kill(s.pid, unix.SIGKILL)
-		s.reap()
+	if err = e.become(s, p); err != nil {
+		s.kill()
 		e.mu.Lock()
 		e.main = 0
 		e.mu.Unlock()
@@ -76,11 +72,22 @@ func (e *Engine) Spawn(p Program) error {
 	return nil
 }
 
-// prepare makes the stub the program.
-func (e *Engine) prepare(s *stub, p Program) error {
+// become makes a stub that has just been started the program.
+func (e *Engine) become(s *stub, p Program) error {
+	if err := s.park(); err != nil {
+		return err
+	}
+	if err := s.seize(); err != nil {
+		return err
+	}
 	if err := e.placeControl(s, len(p.Files)); err != nil {
 		return err
 	}
+	return e.prepare(s, p)
+}
+
+// prepare has the stub make its preparations, and execute the program.
+func (e *Engine) prepare(s *stub, p Program) error {
 	if err := s.ignore(p.Ignored); err != nil {
 		return err
 	}

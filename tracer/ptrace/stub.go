@@ -2,6 +2,7 @@ package ptrace
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 
 	"netbox/tracer/proc"
@@ -22,13 +23,13 @@ type stub struct {
 
 // startStub forks and executes this program again, traced, with the target's
 // arguments and environment. Go's ForkExec gives it the signal mask,
-// dispositions and RLIMIT_NOFILE that the supervisor was started with.
-func startStub(p Program, control int) (*stub, error) {
-	files := make([]uintptr, 0, len(p.Files)+1)
-	for _, fd := range p.Files {
+// dispositions and RLIMIT_NOFILE that the supervisor was started with. more are
+// descriptors behind the program's.
+func startStub(p Program, more ...int) (*stub, error) {
+	files := make([]uintptr, 0, len(p.Files)+len(more))
+	for _, fd := range append(slices.Clone(p.Files), more...) {
 		files = append(files, uintptr(fd))
 	}
-	files = append(files, uintptr(control))
 	pid, err := syscall.ForkExec("/proc/self/exe", p.Args, &syscall.ProcAttr{
 		Dir: p.Dir, Env: p.Env, Files: files,
 		// The signal covers the moment between PTRACE_DETACH and PTRACE_SEIZE.
@@ -40,9 +41,8 @@ func startStub(p Program, control int) (*stub, error) {
 	return &stub{pid: pid}, nil
 }
 
-// hold exchanges the PTRACE_TRACEME of the fork for PTRACE_SEIZE: only a
-// seized task shows group-stops. Meanwhile the stub spins at its entry point.
-func (s *stub) hold() error {
+// park lets go of the stub, which spins at its entry point from then on.
+func (s *stub) park() error {
 	if err := s.until(func(ws unix.WaitStatus) bool { return stopSignal(ws) == unix.SIGTRAP }, unix.PTRACE_CONT); err != nil {
 		return err
 	}
@@ -55,15 +55,28 @@ func (s *stub) hold() error {
 	if errno := request(unix.PTRACE_DETACH, s.pid, 0, 0); errno != 0 {
 		return fmt.Errorf("PTRACE_DETACH: %w", errno)
 	}
+	return nil
+}
+
+// seize takes a parked stub: only a seized task shows group-stops, which one that
+// is held since its PTRACE_TRACEME does not.
+func (s *stub) seize() error {
 	if errno := request(unix.PTRACE_SEIZE, s.pid, 0, options); errno != 0 {
 		return fmt.Errorf("PTRACE_SEIZE: %w", errno)
 	}
 	if errno := request(unix.PTRACE_INTERRUPT, s.pid, 0, 0); errno != 0 {
 		return fmt.Errorf("PTRACE_INTERRUPT: %w", errno)
 	}
-	return s.until(func(ws unix.WaitStatus) bool {
+	err := s.until(func(ws unix.WaitStatus) bool {
 		return stopEvent(ws) == unix.PTRACE_EVENT_STOP && stopSignal(ws) == unix.SIGTRAP
 	}, unix.PTRACE_CONT)
+	if err != nil {
+		return err
+	}
+	if errno := s.base.get(s.pid); errno != 0 {
+		return fmt.Errorf("registers of the stub: %w", errno)
+	}
+	return nil
 }
 
 // until waits for the stop that wanted tells. Signals are delivered: their
@@ -95,7 +108,8 @@ func (s *stub) until(wanted func(unix.WaitStatus) bool, resume int) error {
 	}
 }
 
-func (s *stub) reap() {
+func (s *stub) kill() {
+	unix.Kill(s.pid, unix.SIGKILL)
 	for !s.died {
 		if _, errno := wait4(s.pid, &s.ws, 0); errno != unix.EINTR && (errno != 0 || !s.ws.Stopped()) {
 			return
