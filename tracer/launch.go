@@ -91,7 +91,7 @@ func Launch(o Options) (ExitStatus, error) {
 		err := notify.Available()
 		if err == nil {
 			var status ExitStatus
-			if status, err = runFree(o); !isNoListener(err) {
+			if status, err = runFree(o, caught); !isNoListener(err) {
 				return status, err
 			}
 		}
@@ -153,7 +153,7 @@ func run(o Options, front *notify.Engine, caught *signals) (ExitStatus, error) {
 }
 
 // runFree launches the program with nobody to trace it.
-func runFree(o Options) (ExitStatus, error) {
+func runFree(o Options, caught *signals) (ExitStatus, error) {
 	front := notify.New(o.Handler, o.Log)
 	defer front.Stop() // after the last task
 	e, err := ptrace.New(ptrace.Config{Handler: o.Handler, Log: o.Log, Front: front, Free: true})
@@ -171,6 +171,7 @@ func runFree(o Options) (ExitStatus, error) {
 	}
 	defer k.End()
 	front.Free(k.Pid())
+	defer guardMemory()()
 	if err = e.SpawnFree(pid, p); err != nil {
 		var died *ptrace.Died
 		if errors.As(err, &died) {
@@ -178,9 +179,7 @@ func runFree(o Options) (ExitStatus, error) {
 		}
 		return ExitStatus{}, explain(err)
 	}
-	defer guardMemory()()
-	stop := forwardSignals(k.Signal)
-	defer stop()
+	caught.forward(k.Signal)
 	terminal := terminal{signal: k.Signal}
 	ws, err := k.Wait(terminal.stop)
 	o.Log.Debug("notifications ended", "stats", front.Stats())
