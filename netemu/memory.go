@@ -135,7 +135,15 @@ func copyIovec(t trap.Task, addr, count uint64) ([]iovec, unix.Errno) {
 	}
 	raw := make([]byte, count*abi.SizeofIovec)
 	if errno := t.ReadMemory(addr, raw); errno != 0 {
-		return nil, errno
+		if count == 1 {
+			return nil, errno
+		}
+		// A length that is wrong comes before memory that ends (copy_iovec_from_user).
+		_, before := copyIovec(t, addr, count-1)
+		if before != unix.EINVAL {
+			before = errno
+		}
+		return nil, before
 	}
 	out := make([]iovec, count)
 	for i := range out {

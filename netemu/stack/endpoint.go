@@ -161,7 +161,8 @@ func (e *Endpoint) KeepVersion(a Addr) {
 // Connect is connect(2). TCP: EINPROGRESS when the handshake was started.
 // ENETUNREACH, EADDRNOTAVAIL, EACCES (broadcast without SO_BROADCAST).
 func (e *Endpoint) Connect(a Addr) unix.Errno {
-	if NeedsScope(a.Addr()) && a.NIC == 0 && e.ep.SocketOptions().GetBindToDevice() == 0 {
+	group := e.kind == kindTCP && a.Addr().IsMulticast()
+	if NeedsScope(a.Addr()) && !group && a.NIC == 0 && e.ep.SocketOptions().GetBindToDevice() == 0 {
 		return unix.EINVAL // "connect to link-local address requires an interface"
 	}
 	if en := e.checkDestination(a); en != 0 {

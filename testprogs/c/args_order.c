@@ -64,13 +64,15 @@ static void order_versions(const char *name)
 	(void)name;
 	union address four = loopback(AF_INET, 9), six = loopback(AF_INET6, 9), mapped = address6("::ffff:127.0.0.1", 9, 0);
 	union address none4 = loopback(AF_INET, 0), other = { .any.sa_family = AF_UNIX }, unspec = { .any.sa_family = AF_UNSPEC };
-	int on = -1, fd = make(AF_INET6, SOCK_DGRAM);
-	OK(connect(fd, &mapped.any, sizeof mapped.in6));
-	TELL_VALUE(sendto(fd, "x", 1, 0, &four.any, sizeof four.in), "connected to IPv4, sendto AF_INET");
-	TELL_VALUE(sendto(fd, "x", 1, 0, &six.any, sizeof six.in6), "connected to IPv4, sendto AF_INET6");
-	TELL_VALUE(sendto(fd, "x", 1, 0, &unspec.any, sizeof unspec.in6), "connected to IPv4, sendto AF_UNSPEC");
-	TELL_VALUE(sendto(fd, "x", 1, 0, &other.any, sizeof other.in6), "connected to IPv4, sendto AF_UNIX");
-	OK(close(fd));
+	const struct { const char *name; union address *to; socklen_t len; } rows[] = { { "AF_INET", &four, sizeof four.in },
+		{ "AF_INET6", &six, sizeof six.in6 }, { "AF_UNSPEC", &unspec, sizeof unspec.in6 }, { "AF_UNIX", &other, sizeof other.in6 } };
+	int on = -1, fd;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		fd = make(AF_INET6, SOCK_DGRAM);
+		OK(connect(fd, &mapped.any, sizeof mapped.in6));
+		TELL_VALUE(sendto(fd, "x", 1, 0, &rows[i].to->any, rows[i].len), "connected to IPv4, sendto %s", rows[i].name);
+		OK(close(fd));
+	}
 	fd = bound(AF_INET6, SOCK_DGRAM);
 	socklen_t len = sizeof on;
 	OK(getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, &len));
