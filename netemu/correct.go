@@ -98,9 +98,11 @@ func (d *datagram) unwatchLocked() {
 }
 
 // breakLocked has the surrogate of a connection that errno has ended show it.
+// ECONNABORTED is netstack's for a reset in CLOSE-WAIT (handleReset), which to Linux
+// is an EPIPE that the next send has told: Linux has no ECONNABORTED to tell here.
 func (s *stream) breakLocked(errno unix.Errno) {
 	pid := int(s.owner.Load())
-	if errno == unix.ECONNRESET || s.e.watcher == nil || pid == 0 || !s.e.watcher.Watch(pid, s.sur.Reset) {
+	if errno == unix.ECONNRESET || errno == unix.ECONNABORTED || s.e.watcher == nil || pid == 0 || !s.e.watcher.Watch(pid, s.sur.Reset) {
 		s.sur.Reset()
 		return
 	}
