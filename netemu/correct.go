@@ -97,8 +97,9 @@ func (d *datagram) unwatchLocked() {
 	}
 }
 
-// likeReset says that Linux fails native calls with ECONNRESET, if at all. Netstack
-// calls a connection aborted that the peer's answer to late bytes has reset.
+// likeReset says that Linux fails native calls with ECONNRESET, if at all.
+// ECONNABORTED is netstack's for a reset in CLOSE-WAIT (handleReset), which to Linux
+// is an EPIPE that the next send has told.
 func likeReset(errno unix.Errno) bool { return errno == unix.ECONNRESET || errno == unix.ECONNABORTED }
 
 // breakLocked has the surrogate of a connection that errno has ended show it.
