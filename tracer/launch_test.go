@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ func TestMain(m *testing.M) {
 // supervise does in small what cmd/netbox does.
 func supervise(args []string) int {
 	os.Unsetenv(superviseEnv)
+	os.Setenv("SUPERVISOR", strconv.Itoa(os.Getpid())) // not always the program's parent
 	net := newFakeNet()
 	st, err := tracer.Launch(tracer.Options{Args: args, Engine: engine(), Handler: net, Log: quiet()})
 	if err != nil {

@@ -116,7 +116,7 @@ func TestForwardedSignals(t *testing.T) {
 // TestForwardedAtOnce: a signal that comes as soon as the program runs is
 // forwarded, too.
 func TestForwardedAtOnce(t *testing.T) {
-	const script = `trap 'exit 77' USR1 INT; kill -$0 $PPID; sleep 20 & wait; exit 1`
+	const script = `trap 'exit 77' USR1 INT; kill -$0 $SUPERVISOR; sleep 20 & wait; exit 1`
 	for range 10 {
 		for _, sig := range []string{"USR1", "INT"} {
 			cmd := supervisor(t, "sh", "-c", script, sig)
