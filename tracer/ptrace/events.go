@@ -19,10 +19,7 @@ func (e *Engine) dispatch(t *task, ws unix.WaitStatus) {
 	case sig == syscallStop:
 		e.exitStop(t)
 	case event == unix.PTRACE_EVENT_STOP:
-		if t.disturbed {
-			t.disturbed = false
-			t.ignored.interrupted(t)
-		}
+		t.undisturb()
 		e.eventStop(t, sig)
 	case event == unix.PTRACE_EVENT_EXEC:
 		e.execStop(t)
@@ -83,10 +80,7 @@ func (e *Engine) exitStop(t *task) {
 	e.stats.Exits++
 	t.announced()
 	if t.phase != inCall || t.op == nil {
-		if t.proc.watch.on() {
-			t.watched()
-		}
-		t.resume(0)
+		e.watchedStop(t)
 		return
 	}
 	t.at = atExit

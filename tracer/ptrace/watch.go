@@ -189,6 +189,28 @@ func (w *watch) stopped(t *task) {
 	}
 }
 
+// watchedStop is a stop of a watched task. It takes the place of the
+// PTRACE_EVENT_STOP that somebody has asked for: any stop clears that (kernel/signal.c,
+// ptrace_stop).
+func (e *Engine) watchedStop(t *task) {
+	t.undisturb()
+	if e.settle(t) {
+		return
+	}
+	if t.proc.watch.on() {
+		t.watched()
+	}
+	t.resume(0)
+}
+
+// undisturb makes up for an interruption of ours.
+func (t *task) undisturb() {
+	if t.disturbed {
+		t.disturbed = false
+		t.ignored.interrupted(t)
+	}
+}
+
 // watched looks at a stop at the beginning or the end of a call.
 func (t *task) watched() {
 	w := &t.proc.watch
