@@ -87,7 +87,11 @@ func (d *datagram) payload(t trap.Task, o outgoing, to *abi.Sockaddr) ([]byte, u
 
 // checkLength is EMSGSIZE for a datagram that does not fit.
 func (d *datagram) checkLength(n uint64, to *abi.Sockaddr) unix.Errno {
-	errno := d.tr.endpoint().CheckLength(int(min(n, maxTransfer)), stackAddrOf(to))
+	length := int(min(n, maxTransfer))
+	errno := d.tr.endpoint().CheckLength(length, stackAddrOf(to))
+	if p, ok := d.tr.(*ping); ok && errno != 0 {
+		p.tooBig(length, to)
+	}
 	if errno != 0 {
 		d.takeQueued() // an error of this host's comes by no notification
 	}
