@@ -62,8 +62,13 @@ func (d *datagram) raiseLocked() {
 	}
 }
 
-// showLocked shows the pending error on the surrogate.
+// showLocked shows the pending error on the surrogate. Where a second one could not
+// be taken off it with the first (correct), one is shown at a time: a watched process
+// takes none unnoticed.
 func (d *datagram) showLocked() {
+	if d.raised && d.watched != 0 && !d.e.borrow {
+		return
+	}
 	if !d.closed && d.sur.Raise() == 0 {
 		d.raised = true
 	}
