@@ -7,9 +7,9 @@ import (
 )
 
 // A surrogate fails a native call with ECONNRESET, whatever the error is. So the
-// process that made the last trapped call on the socket is watched before the error is shown, and
-// Correct gives the right errno. A process that has the socket by fork(2) or
-// SCM_RIGHTS and makes native calls only gets ECONNRESET.
+// process that made the last trapped call on the socket is watched before the error
+// is shown, and Correct gives the right errno. A process that has the socket by
+// fork(2) or SCM_RIGHTS and makes native calls only gets ECONNRESET.
 
 var _ trap.Corrector = (*Emulator)(nil)
 
@@ -55,8 +55,8 @@ func (d *datagram) correct(t trap.Task, fd int32) (unix.Errno, bool) {
 	return 0, true
 }
 
-// watchLocked has show called when the process is watched that called last; at once
-// if it is already, or can't be. Without a caller nobody makes native calls yet.
+// watchLocked has the error shown when the process is watched that called last; at
+// once if it is already, or can't be. Without a caller nobody makes native calls yet.
 func (d *datagram) watchLocked() {
 	if d.raising {
 		return

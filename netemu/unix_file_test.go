@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/test/world"
 )
 
 // TestBoundFile: the file of a socket is found by the socket, whatever its name is.
@@ -36,7 +38,7 @@ func TestBoundFile(t *testing.T) {
 	}
 	got, ok := boundFile(st.Ino)
 	if !ok {
-		t.Skip("this kernel has no unix_diag")
+		world.Skip(t, "this kernel has no unix_diag")
 	}
 	file := fi.Sys().(*syscall.Stat_t)
 	if want := (fileID{uint64(file.Dev), file.Ino}); got != want {

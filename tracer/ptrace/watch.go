@@ -60,6 +60,7 @@ type watch struct {
 	// ready is called when there is none.
 	awaited int
 	ready   []func()
+	late    *time.Timer // ends watchPatience, nil: nobody waits
 }
 
 // on says that the threads of the process stop at their calls.
@@ -106,6 +107,9 @@ const settleLook = 20 * time.Microsecond
 
 // Settle implements Loop.
 func (e *Engine) Settle() {
+	if !e.watches.pending.Load() { // as a rule: no time to be asked for
+		return
+	}
 	for end := time.Now().Add(watchPatience); e.watches.pending.Load() && time.Now().Before(end); {
 		time.Sleep(settleLook)
 	}
@@ -152,6 +156,7 @@ func (e *Engine) beginWatch(p *process, held *task, ready func()) {
 	w := &p.watch
 	w.ready = append(w.ready, ready)
 	if w.users++; w.users == 1 || w.stops >= maxWatched {
+		w.hurry()
 		w.begun++
 		w.stops = 0
 		for _, t := range e.tasks {
@@ -166,15 +171,27 @@ func (e *Engine) beginWatch(p *process, held *task, ready func()) {
 		w.tell()
 		return
 	}
-	late := watchRequest{pid: p.pid, what: watchLate, begun: w.begun}
-	time.AfterFunc(watchPatience, func() { e.watches.put(late) })
+	if w.late == nil {
+		late := watchRequest{pid: p.pid, what: watchLate, begun: w.begun}
+		w.late = time.AfterFunc(watchPatience, func() { e.watches.put(late) })
+	}
 }
 
 func (w *watch) tell() {
 	ready := w.ready
 	w.ready = nil
+	w.hurry()
 	for _, f := range ready {
 		f()
+	}
+}
+
+// hurry ends the wait for watchPatience. A timer that has fired already is known by
+// begun.
+func (w *watch) hurry() {
+	if w.late != nil {
+		w.late.Stop()
+		w.late = nil
 	}
 }
 
