@@ -129,13 +129,14 @@ func (e *Endpoint) unsendable(n int, dst netip.Addr, opts tcpip.WriteOptions) un
 	e.mu.Lock()
 	pending := e.pending
 	e.mu.Unlock()
-	if tooLong || pending != 0 {
-		if en := e.unrouted(dst, opts); en != 0 {
-			return en
-		}
+	if !tooLong && pending == 0 {
+		return 0
 	}
-	if en := e.checkSize(n, dst); en != 0 {
+	if en := e.unrouted(dst, opts); en != 0 {
 		return en
+	}
+	if tooLong {
+		return e.checkSize(n, dst) // and the queue tells of it
 	}
 	return e.TakePending()
 }
