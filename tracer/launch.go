@@ -180,7 +180,7 @@ func runFree(o Options, caught *signals) (ExitStatus, error) {
 		return ExitStatus{}, explain(err)
 	}
 	caught.forward(k.Signal)
-	terminal := terminal{signal: k.Signal}
+	terminal := terminal{signal: k.Signal, main: pid}
 	ws, err := k.Wait(terminal.stop)
 	o.Log.Debug("notifications ended", "stats", front.Stats())
 	return exitStatus(ws), err

@@ -1,9 +1,18 @@
 package tracer
 
-import "golang.org/x/sys/unix"
+import (
+	"netbox/tracer/proc"
+
+	"golang.org/x/sys/unix"
+)
 
 // terminal does the supervisor's part of job control.
-type terminal struct{ signal func(unix.Signal) }
+type terminal struct {
+	signal func(unix.Signal)
+	// main is the main process where no tracer holds it; 0: one does, so that it
+	// can't have been stopped again before stop returns.
+	main int
+}
 
 // stop is called when the main process was stopped by sig. The shell that
 // started netbox must see the job stopped, so the supervisor stops as well,
@@ -15,10 +24,14 @@ func (t *terminal) stop(sig unix.Signal) {
 	if sig == unix.SIGSTOP && !foreground() || !hasTerminal() {
 		return
 	}
+	before := proc.Switches(t.main)
 	unix.Kill(unix.Getpid(), unix.SIGSTOP)
 	// Here the shell has sent SIGCONT, to the process group as a rule; the
-	// main process may have got it or not.
-	t.signal(unix.SIGCONT)
+	// main process may have got it or not. If it has run, it has, and may be
+	// stopped again by now.
+	if proc.Switches(t.main) == before {
+		t.signal(unix.SIGCONT)
+	}
 }
 
 func hasTerminal() bool {

@@ -69,6 +69,17 @@ func setAfter(b []byte, name string) uint64 {
 	return v
 }
 
+// Switches is how often task tid has left a processor, in its own time or not; 0 if
+// there is no such task.
+func Switches(tid int) uint64 {
+	var path pathBuffer
+	var buf [4096]byte
+	b, _ := path.task(tid, "/status").read(buf[:])
+	own, _ := field(b, "voluntary_ctxt_switches:", 10)
+	others, _ := field(b, "nonvoluntary_ctxt_switches:", 10)
+	return own + others
+}
+
 // InnermostPID is the number of task tid's process in its own pid namespace.
 func InnermostPID(tid int) int {
 	var path pathBuffer
