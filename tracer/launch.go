@@ -122,7 +122,7 @@ func isNoListener(err error) bool {
 // run launches the program. front is nil for the engine Ptrace. What guards this
 // process is there before Spawn: with a front the program runs on its own then.
 func run(o Options, front *notify.Engine, caught *signals) (ExitStatus, error) {
-	var terminal terminal
+	terminal := terminal{caught: caught}
 	c := ptrace.Config{Handler: o.Handler, Log: o.Log, MainStopped: terminal.stop}
 	if front != nil {
 		c.Front = front
@@ -180,7 +180,7 @@ func runFree(o Options, caught *signals) (ExitStatus, error) {
 		return ExitStatus{}, explain(err)
 	}
 	caught.forward(k.Signal)
-	terminal := terminal{signal: k.Signal, main: pid}
+	terminal := terminal{signal: k.Signal, caught: caught, main: pid}
 	ws, err := k.Wait(terminal.stop)
 	o.Log.Debug("notifications ended", "stats", front.Stats())
 	return exitStatus(ws), err

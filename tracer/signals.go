@@ -18,15 +18,18 @@ var forwarded = []os.Signal{
 
 // signals are those that came for the main process, until they are forwarded.
 type signals struct {
-	c         chan os.Signal
-	forwarder sync.WaitGroup
-	keepTTOU  bool
+	c chan os.Signal
+	// judge asks the forwarder, which is there if forwarding is set.
+	judge      chan chan struct{}
+	forwarding bool
+	forwarder  sync.WaitGroup
+	keepTTOU   bool
 }
 
 // catchSignals keeps signals from now on: the program may be running, and have
 // said so, before anybody can forward them.
 func catchSignals() *signals {
-	s := &signals{c: make(chan os.Signal, 16), keepTTOU: true}
+	s := &signals{c: make(chan os.Signal, 16), judge: make(chan chan struct{}), keepTTOU: true}
 	var wanted []os.Signal
 	for _, sig := range forwarded {
 		if !signal.Ignored(sig) {
@@ -43,15 +46,51 @@ func catchSignals() *signals {
 func (s *signals) forward(send func(unix.Signal)) {
 	s.keepTTOU = signal.Ignored(unix.SIGTTOU)
 	signal.Ignore(unix.SIGTTOU)
+	s.forwarding = true
 	s.forwarder.Add(1)
 	go func() {
 		defer s.forwarder.Done()
-		for sig := range s.c {
-			if got := sig.(unix.Signal); !fromTerminal(got) {
-				send(got)
-			}
-		}
+		s.forwardAll(send)
 	}()
+}
+
+func (s *signals) forwardAll(send func(unix.Signal)) {
+	pass := func(sig os.Signal) {
+		if got := sig.(unix.Signal); !fromTerminal(got) {
+			send(got)
+		}
+	}
+	for {
+		select {
+		case sig, more := <-s.c:
+			if !more {
+				return
+			}
+			pass(sig)
+		case judged := <-s.judge:
+			for len(s.c) > 0 {
+				pass(<-s.c)
+			}
+			close(judged)
+		}
+	}
+}
+
+// judgeAll returns when every signal that the process has got was passed on or not.
+// The supervisor may be stopped then: when it goes on, it may be in the background,
+// and a Ctrl-Z that was not looked at before would pass for one of somebody else's, and
+// stop the program anew. To be called by who calls forward and stop.
+func (s *signals) judgeAll() {
+	if !s.forwarding {
+		return
+	}
+	// Stop waits for what the runtime's handlers have taken.
+	none := make(chan os.Signal, 1)
+	signal.Notify(none, unix.SIGCONT)
+	signal.Stop(none)
+	judged := make(chan struct{})
+	s.judge <- judged
+	<-judged
 }
 
 func (s *signals) stop() {

@@ -9,6 +9,7 @@ import (
 // terminal does the supervisor's part of job control.
 type terminal struct {
 	signal func(unix.Signal)
+	caught *signals
 	// main is the main process where no tracer holds it; 0: one does, so that it
 	// can't have been stopped again before stop returns.
 	main int
@@ -24,6 +25,7 @@ func (t *terminal) stop(sig unix.Signal) {
 	if sig == unix.SIGSTOP && !foreground() || !hasTerminal() {
 		return
 	}
+	t.caught.judgeAll()
 	before := proc.Switches(t.main)
 	unix.Kill(unix.Getpid(), unix.SIGSTOP)
 	// Here the shell has sent SIGCONT, to the process group as a rule; the
