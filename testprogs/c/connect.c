@@ -99,7 +99,7 @@ static void nonblock_refused(const char *name)
 	(void)name;
 	int server = bound(AF_INET, SOCK_STREAM), fd = new_stream(AF_INET, SOCK_NONBLOCK);
 	ERR(connect_fd(fd, server), EINPROGRESS);
-	CHECK(poll_one(fd, POLLOUT, 5000) & POLLOUT);
+	until_writable(fd);
 	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
 	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
 }
@@ -114,7 +114,7 @@ static void refusal_told_once(const char *name)
 		int fd = new_stream(AF_INET, SOCK_NONBLOCK);
 		ERR(connect_fd(fd, server), EINPROGRESS);
 		int before = get_int(fd, SOL_SOCKET, SO_ERROR);
-		CHECK(poll_one(fd, POLLOUT, 5000) & POLLOUT);
+		until_writable(fd);
 		int after = get_int(fd, SOL_SOCKET, SO_ERROR);
 		EQ(before + after, ECONNREFUSED);
 		OK(close(fd));
@@ -129,7 +129,7 @@ static void nonblock_again(const char *name)
 	(void)name;
 	int server = bound(AF_INET, SOCK_STREAM), fd = new_stream(AF_INET, SOCK_NONBLOCK);
 	ERR(connect_fd(fd, server), EINPROGRESS);
-	CHECK(poll_one(fd, POLLOUT, 5000) & POLLOUT);
+	until_writable(fd);
 	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
 	OK(listen(server, 1));
 	ERR(connect_fd(fd, server), ECONNABORTED);
@@ -232,7 +232,7 @@ static void refused_by_remote(const char *name)
 	ERR(connect_address(fd, a), ECONNREFUSED);
 	fd = new_stream(a.any.sa_family, SOCK_NONBLOCK);
 	ERR(connect_address(fd, a), EINPROGRESS);
-	CHECK(poll_one(fd, POLLOUT, 5000) & POLLOUT);
+	until_writable(fd);
 	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
 }
 

@@ -404,6 +404,16 @@ static int UNUSED poll_one(int fd, int events, int timeout_ms)
 	return n ? p.revents : 0;
 }
 
+// Polls until fd is writable. A connection that fails shows POLLHUP first under
+// netbox, and POLLOUT a moment later (docs/limits.md).
+static void UNUSED until_writable(int fd)
+{
+	int revents = 0;
+	for (long end = now_ms() + 5000; !(revents & POLLOUT) && now_ms() < end;)
+		revents = poll_one(fd, POLLOUT, 5000);
+	CHECK(revents & POLLOUT);
+}
+
 static int UNUSED get_int(int fd, int level, int name)
 {
 	int value = -1;
