@@ -206,13 +206,17 @@ def fill(c):
 def peer_stalls():
     """What is not read is bounded, and all arrives."""
     name = fresh()
+    # Behind a published port netbox reads at first, so that its socket may grow to
+    # what this machine gives one, before the sandbox's are full.
+    with open("/proc/sys/net/ipv4/tcp_rmem") as f:
+        bound = int(f.read().split()[2]) + 26 * MiB
     c = connect("stall", name)
     sent = fill(c)
     full = select.select([], [c], [], 0)[1] == []
     said = connect("go", name).recv(10)
     writable = select.select([], [c], [], 10)[1] == [c]
     c.close()
-    return sent < 32 * MiB, full, said, writable, int(report(name).split()[0]) == sent
+    return sent < bound, full, said, writable, int(report(name).split()[0]) == sent
 
 
 def stalls():
