@@ -48,13 +48,18 @@ func checkIPv4(o outgoing) unix.Errno {
 }
 
 // checkDestination is EDESTADDRREQ for a datagram without one, and EINVAL for
-// a port of 0.
-func (d *datagram) checkDestination(to *abi.Sockaddr) unix.Errno {
+// a port of 0, which only a peer may have. udpv6_sendmsg hands an IPv4 peer on to
+// udp_sendmsg as an address like any other.
+func (d *datagram) checkDestination(to *abi.Sockaddr, isIPv4 bool) unix.Errno {
 	if to == nil && d.idn.family != unix.AF_PACKET {
-		if _, errno := d.tr.peer(); errno != 0 {
+		peer, errno := d.tr.peer()
+		if errno != 0 {
 			return unix.EDESTADDRREQ
 		}
-		return 0
+		if d.idn.family == unix.AF_INET || !isIPv4 {
+			return 0
+		}
+		to = &peer
 	}
 	if _, ok := d.tr.(*udp); ok && to.Addr.Port() == 0 {
 		return unix.EINVAL

@@ -106,7 +106,7 @@ func (d *datagram) whither(t trap.Task, o outgoing) (*abi.Sockaddr, *stack.SendC
 		return nil, nil, errno
 	}
 	if errno == 0 {
-		errno = d.checkDestination(to)
+		errno = d.checkDestination(to, isIPv4)
 	}
 	if errno != 0 {
 		return nil, nil, errno

@@ -55,10 +55,16 @@ func (e *Endpoint) checkDestination(a Addr) unix.Errno {
 
 // hasSource says whether an IPv4 socket has an address to send from (inet_saddr).
 // One that is bound to a group or a broadcast address has none.
-func (e *Endpoint) hasSource() bool {
+func (e *Endpoint) hasSource() bool { return e.source().Is4() }
+
+// source is the address that the socket sends from, invalid while the route decides.
+func (e *Endpoint) source() netip.Addr {
 	local, err := e.ep.GetLocalAddress()
 	ip := toAddr(local.Addr)
-	return err == nil && ip.Is4() && !ip.IsUnspecified() && !ip.IsMulticast() && !e.s.isBroadcast(ip)
+	if err != nil || !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || e.s.isBroadcast(ip) {
+		return netip.Addr{}
+	}
+	return ip
 }
 
 // checkDestination6 is what an IPv6 socket adds.
