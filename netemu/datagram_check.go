@@ -2,6 +2,7 @@ package netemu
 
 import (
 	"math"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 
@@ -111,4 +112,16 @@ func (d *datagram) unrouted(to *abi.Sockaddr, sc *stack.SendControl) unix.Errno 
 		return ep.CheckSend(stackAddrOf(to), sc)
 	}
 	return 0
+}
+
+// loopbackIfMapped is IPv4's loopback for the wildcard of IPv6, to an IPv6 socket whose
+// own address is one of IPv4 (udpv6_sendmsg, __ip6_datagram_connect).
+func (d *datagram) loopbackIfMapped(a netip.AddrPort) netip.AddrPort {
+	if a.Addr() != netip.IPv6Unspecified() {
+		return a
+	}
+	if name, errno := d.tr.name(); errno != 0 || !name.Addr.Addr().Is4In6() {
+		return a
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16([16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}), a.Port())
 }

@@ -73,8 +73,8 @@ func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
-	if o.flags&unix.MSG_PROXY != 0 && d.tr.endpoint() != nil {
-		return int(o.length()), d.unrouted(to, sc) // MSG_PROBE: ip_make_skb makes no packet
+	if d.probes(o.flags) {
+		return int(o.length()), d.unrouted(to, sc)
 	}
 	p, errno := d.payload(t, o, to)
 	if errno != 0 {
@@ -85,6 +85,12 @@ func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
 		return 0, errno
 	}
 	return len(p), d.gatherOrSend(p, to, sc, o.flags&unix.MSG_MORE != 0)
+}
+
+// probes says whether a send only looks for the route: MSG_PROBE, with which
+// ip_make_skb makes no packet and takes nothing of the message.
+func (d *datagram) probes(flags int32) bool {
+	return flags&unix.MSG_PROXY != 0 && d.tr.endpoint() != nil
 }
 
 // whither is where a datagram goes, nil: to the peer, and with which control data.
@@ -149,6 +155,7 @@ func (d *datagram) destination(raw []byte) (*abi.Sockaddr, unix.Errno) {
 	if sa.Family == unix.AF_UNSPEC {
 		return nil, 0
 	}
+	sa.Addr = d.loopbackIfMapped(sa.Addr)
 	return &sa, 0
 }
 
@@ -220,11 +227,13 @@ func (d *datagram) sendMany(t trap.Task, c trap.Call) trap.Verdict {
 		if errno == 0 {
 			errno = writeInt32(t, addr+abi.OffsetMMsghdrLen, int32(n))
 		}
-		if errno != 0 {
-			if i > 0 {
-				return trap.Done(int64(i))
-			}
+		switch {
+		case errno != 0 && i > 0:
+			return trap.Done(int64(i))
+		case errno != 0:
 			return trap.Fail(errno)
+		case n > 0 && d.probes(c.Int32(3)):
+			return trap.Done(int64(i + 1)) // it ends behind a message of which something is left
 		}
 	}
 	return trap.Done(int64(count))

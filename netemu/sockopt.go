@@ -104,7 +104,7 @@ func (e *Emulator) countLevel(t trap.Task, s socket, k optionKey) {
 // setNative lets the kernel set an option of the surrogate, and hears of it.
 func setNative(s socket, k optionKey, row option, a argument) trap.Verdict {
 	value, errno := a.bytes(row.size) // the kernel says what is wrong with it
-	if errno == 0 && row.deny != nil && row.deny(s) != 0 {
+	if errno == 0 && len(value) >= abi.SizeofInt && row.deny != nil && row.deny(s) != 0 {
 		return trap.Fail(row.deny(s))
 	}
 	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {

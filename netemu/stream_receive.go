@@ -40,6 +40,8 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(unix.ENOTCONN)
 	case flags&unix.MSG_OOB != 0:
 		return trap.Fail(unix.EINVAL)
+	case state == connected && s.errorPending():
+		return s.keptLast(t, c)
 	case state != fresh:
 		return s.readNameless(t, c, state == over)
 	}
@@ -89,6 +91,21 @@ func (s *stream) shutUnconnected() bool {
 	return s.state == fresh && s.shutFresh
 }
 
+// keptLast is a receiving call with a kept error, which comes when there is nothing
+// to read (tcp_recvmsg_locked).
+func (s *stream) keptLast(t trap.Task, c trap.Call) trap.Verdict {
+	look := &trap.Receive{FD: c.Int32(0), Flags: unix.MSG_DONTWAIT | unix.MSG_PEEK}
+	look.Then = func(t trap.Task, ret int64, _ int, _ int32) trap.Verdict {
+		if ret == -int64(unix.EAGAIN) {
+			if errno := s.takeUnshown(); errno != 0 {
+				return trap.Fail(errno)
+			}
+		}
+		return s.readNameless(t, c, false)
+	}
+	return look.Verdict()
+}
+
 // readNameless lets the kernel run a receiving call. An address that it asks for
 // has a length of 0, as tcp_recvmsg says; the surrogate's other end has a name of
 // its own, which is nobody's business.
@@ -107,7 +124,8 @@ func (s *stream) readNameless(t trap.Task, c trap.Call, ended bool) trap.Verdict
 		})
 	case c.NR == unix.SYS_RECVMSG && named(t, c.Pointer(1)):
 		return s.receiveMsg(t, c, c.Pointer(1), c.Int32(2), s.corrected)
-	case c.NR == unix.SYS_RECVMMSG && anyNamed(t, c):
+	case c.NR == unix.SYS_RECVMMSG && (c.Int32(2) != 1 || named(t, c.Pointer(1))):
+		// An error behind the first message would stay with the surrogate.
 		end, _ := receiveDeadline(t, c) // checked before
 		return s.receiveEach(t, c, end, 0)
 	case ended:
@@ -120,15 +138,6 @@ func (s *stream) readNameless(t trap.Task, c trap.Call, ended bool) trap.Verdict
 func named(t trap.Task, addr uint64) bool {
 	h, errno := copyMsghdr(t, addr)
 	return errno == 0 && h.Name != 0
-}
-
-func anyNamed(t trap.Task, c trap.Call) bool {
-	for i := range min(uint32(c.Args[2]), maxIovec) {
-		if named(t, c.Pointer(1)+uint64(i)*abi.SizeofMMsghdr) {
-			return true
-		}
-	}
-	return false
 }
 
 // receiveMsg receives into the msghdr at addr, whose name stays empty, and ends
