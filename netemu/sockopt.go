@@ -36,6 +36,8 @@ type option struct {
 	answer func(t trap.Task, c trap.Call, s socket, length int) unix.Errno
 	// deny says why a socket cannot have the option set, denyGet why not read.
 	deny, denyGet func(s socket) unix.Errno
+	// denyLate rows look at the length before deny.
+	denyLate bool
 	// least and most bound the length of a value that can be set, in bytes;
 	// outside: EINVAL. 0 is no bound.
 	least, most int

@@ -130,7 +130,7 @@ func (l *level) copyIn(s socket, row option, known bool, a argument) ([]byte, un
 			return nil, errno
 		}
 	}
-	if row.deny != nil {
+	if row.deny != nil && (!row.denyLate || a.length >= row.least) {
 		if errno := row.deny(s); errno != 0 {
 			return nil, errno
 		}

@@ -101,7 +101,12 @@ func (s *stream) keptLast(t trap.Task, c trap.Call) trap.Verdict {
 				return trap.Fail(errno)
 			}
 		}
-		return s.readNameless(t, c, false)
+		v := s.readNameless(t, c, false)
+		if v.Kind == trap.KindNative && v.Native == nil { // not from here
+			args := c.Args
+			return trap.RunThen(&args, s.corrected)
+		}
+		return v
 	}
 	return look.Verdict()
 }
