@@ -60,8 +60,9 @@ type stream struct {
 	idle bool
 	// bound is the address that bind(2) was given.
 	bound *stack.Addr
-	// soError is what SO_ERROR will tell, once.
-	soError unix.Errno
+	// soError is what SO_ERROR will tell, once; kept is what has ended a recvmmsg(2)
+	// behind its first message, of which the surrogate knows nothing.
+	soError, kept unix.Errno
 	// reported says that connect(2) has told the outcome of a handshake that it
 	// left behind with EINPROGRESS.
 	reported bool
@@ -261,7 +262,7 @@ func (s *stream) lingersLocked() bool {
 func (s *stream) errorPending() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.soError != 0
+	return s.soError != 0 || s.kept != 0
 }
 
 // takeError is SO_ERROR; shown says that the surrogate still had an error to
@@ -269,11 +270,11 @@ func (s *stream) errorPending() bool {
 func (s *stream) takeError(shown bool) unix.Errno {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	errno := s.soError
-	s.soError = 0
+	errno, kept := s.soError, s.kept
+	s.soError, s.kept = 0, 0
 	s.unwatchLocked()
-	if !shown && s.state == over {
-		return 0
+	if errno == 0 || !shown && s.state == over {
+		return kept
 	}
 	return errno
 }
@@ -282,10 +283,11 @@ func (s *stream) takeError(shown bool) unix.Errno {
 func (s *stream) takeUnshown() unix.Errno {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == over {
-		return 0
+	errno := s.kept
+	s.kept = 0
+	if errno == 0 && s.state != over {
+		errno = s.soError
+		s.soError = 0
 	}
-	errno := s.soError
-	s.soError = 0
 	return errno
 }

@@ -67,7 +67,7 @@ func (s *stream) startLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	if errno != 0 && errno != unix.EINPROGRESS {
 		return trap.Fail(errno)
 	}
-	s.soError = 0 // tcp_connect_init
+	s.soError, s.kept = 0, 0 // tcp_connect_init
 	s.target = sa.Addr
 	s.rememberLocked()
 	if v, ok := s.promptLocked(t, fd, file); ok {

@@ -22,6 +22,11 @@ func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 	state := s.state
 	shut := state == over || s.writeShut
 	s.mu.Unlock()
+	if c.NR != unix.SYS_SENDTO && state == connected && !shut {
+		if _, errno := copyBare(t, c.Pointer(1), false); errno != 0 {
+			return trap.Fail(errno) // a control message's comes before a pending error
+		}
+	}
 	if errno := s.takeUnshown(); errno != 0 {
 		return trap.Fail(errno)
 	}

@@ -28,7 +28,7 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.RunThen(nil, s.corrected) // which looks for a pending error all the same
 	}
 	s.mu.Lock()
-	state := s.state
+	state, keeps := s.state, s.kept != 0
 	if s.wornLocked() && (state == listening || s.reported) {
 		state = fresh
 	}
@@ -40,8 +40,8 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(unix.ENOTCONN)
 	case flags&unix.MSG_OOB != 0:
 		return trap.Fail(unix.EINVAL)
-	case state == connected && s.errorPending():
-		return s.keptLast(t, c)
+	case state != fresh && keeps:
+		return s.keptLast(t, c, state == over)
 	case state != fresh:
 		return s.readNameless(t, c, state == over)
 	}
@@ -93,7 +93,7 @@ func (s *stream) shutUnconnected() bool {
 
 // keptLast is a receiving call with a kept error, which comes when there is nothing
 // to read (tcp_recvmsg_locked).
-func (s *stream) keptLast(t trap.Task, c trap.Call) trap.Verdict {
+func (s *stream) keptLast(t trap.Task, c trap.Call, ended bool) trap.Verdict {
 	look := &trap.Receive{FD: c.Int32(0), Flags: unix.MSG_DONTWAIT | unix.MSG_PEEK}
 	look.Then = func(t trap.Task, ret int64, _ int, _ int32) trap.Verdict {
 		if ret == -int64(unix.EAGAIN) {
@@ -101,8 +101,8 @@ func (s *stream) keptLast(t trap.Task, c trap.Call) trap.Verdict {
 				return trap.Fail(errno)
 			}
 		}
-		v := s.readNameless(t, c, false)
-		if v.Kind == trap.KindNative && v.Native == nil { // not from here
+		v := s.readNameless(t, c, ended)
+		if v.Kind == trap.KindNative && (v.Native == nil || v.Native.Args == nil) { // not from here
 			args := c.Args
 			return trap.RunThen(&args, s.corrected)
 		}
@@ -207,8 +207,8 @@ func (s *stream) receiveEach(t trap.Task, c trap.Call, end time.Time, i uint32) 
 func (s *stream) keepError(errno unix.Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if errno != unix.EAGAIN && s.state != over {
-		s.soError = errno
+	if errno != unix.EAGAIN {
+		s.kept = errno
 	}
 }
 

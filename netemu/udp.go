@@ -73,6 +73,7 @@ func (u *udp) disconnect() unix.Errno {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.released = !u.named
+	u.ep.BindScope(0) // __udp_disconnect
 	return u.inet.disconnect()
 }
 

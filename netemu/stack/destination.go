@@ -32,6 +32,21 @@ func NeedsScope(a netip.Addr) bool {
 	return a.Is6() && !a.Is4In6() && (a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsInterfaceLocalMulticast())
 }
 
+// connectScope binds the socket to the interface of a link-local address that it
+// connects to, also if it fails then (__ip6_datagram_connect, tcp_v6_connect).
+func (e *Endpoint) connectScope(a Addr) unix.Errno {
+	switch bound := e.ep.SocketOptions().GetBindToDevice(); {
+	case bound == 0 && a.NIC == 0, bound != 0 && a.NIC != 0 && a.NIC != bound:
+		return unix.EINVAL
+	case bound == 0:
+		e.BindScope(a.NIC)
+	}
+	return 0
+}
+
+// BindScope binds the socket to an interface. One that is not there is forgotten.
+func (e *Endpoint) BindScope(nic int32) { _ = e.ep.SocketOptions().SetBindToDevice(nic) }
+
 // checkDestination says what is wrong with sending to a before netstack looks.
 func (e *Endpoint) checkDestination(a Addr) unix.Errno {
 	ip := a.Addr()
@@ -41,7 +56,7 @@ func (e *Endpoint) checkDestination(a Addr) unix.Errno {
 		}
 	}
 	broadcast := e.s.isBroadcast(ip.Unmap())
-	if broadcast && !e.s.routed(ip) && !e.hasSource() {
+	if broadcast && !e.s.routed(ip) && !e.hasSource() && e.ep.SocketOptions().GetBindToDevice() == 0 {
 		return unix.ENETUNREACH // with a source address its device is the way
 	}
 	if e.kind == kindTCP && (broadcast || ip.Unmap().IsMulticast()) {

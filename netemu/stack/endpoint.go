@@ -161,8 +161,10 @@ func (e *Endpoint) KeepVersion(a Addr) {
 // ENETUNREACH, EADDRNOTAVAIL, EACCES (broadcast without SO_BROADCAST).
 func (e *Endpoint) Connect(a Addr) unix.Errno {
 	group := e.kind == kindTCP && a.Addr().IsMulticast()
-	if NeedsScope(a.Addr()) && !group && a.NIC == 0 && e.ep.SocketOptions().GetBindToDevice() == 0 {
-		return unix.EINVAL // "connect to link-local address requires an interface"
+	if NeedsScope(a.Addr()) && !group {
+		if en := e.connectScope(a); en != 0 {
+			return en
+		}
 	}
 	if en := e.checkDestination(a); en != 0 {
 		return en
