@@ -95,7 +95,7 @@ func (e *Endpoint) checkDestination6(a Addr) unix.Errno {
 	if nic == 0 {
 		nic = e.ep.SocketOptions().GetBindToDevice()
 	}
-	if ip.IsLinkLocalUnicast() && nic == Loopback {
+	if (ip.IsLinkLocalUnicast() || ip.IsMulticast()) && nic == Loopback {
 		return unix.ENETUNREACH // which netstack takes for its own network
 	}
 	local, err := e.ep.GetLocalAddress()

@@ -1,0 +1,247 @@
+// More that the calls fuzzer (test/fuzz) has found, beside args_order.c.
+#include "args.h"
+#include <linux/netlink.h>
+#include <linux/sockios.h>
+
+static int make(int family, int type) { return OK(socket(family, type | SOCK_NONBLOCK, 0)); }
+
+static union address address(const char *host, uint16_t port)
+{
+	union address a = { 0 };
+	if (inet_pton(AF_INET, host, &a.in.sin_addr) == 1) {
+		a.in.sin_family = AF_INET;
+		a.in.sin_port = htons(port);
+	} else {
+		a.in6.sin6_family = AF_INET6;
+		a.in6.sin6_port = htons(port);
+		EQ(inet_pton(AF_INET6, host, &a.in6.sin6_addr), 1);
+	}
+	return a;
+}
+
+static void tell_host(const char *what, union address a)
+{
+	char host[64];
+	bool v4 = a.any.sa_family == AF_INET;
+	inet_ntop(a.any.sa_family, v4 ? (void *)&a.in.sin_addr : (void *)&a.in6.sin6_addr, host, sizeof host);
+	printf("%s %s\n", what, host);
+}
+
+// getsockname(2) tells what bind(2) was given, also where nothing is sent from.
+static void found_names(const char *name)
+{
+	(void)name;
+	const char *const hosts[] = { "255.255.255.255", "224.0.0.251", "127.1.2.3", "0.0.0.0" };
+	union address to = address("127.0.0.1", 9), mapped = address("::ffff:127.0.0.1", 9), unspec = { .any.sa_family = AF_UNSPEC };
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		union address a = address(hosts[i], 0);
+		bool v4 = a.any.sa_family == AF_INET;
+		int fd = make(a.any.sa_family, SOCK_DGRAM);
+		OK(bind(fd, &a.any, address_len(a.any.sa_family)));
+		OK(connect(fd, v4 ? &to.any : &mapped.any, address_len(a.any.sa_family)));
+		tell_host("connected", local_address(fd));
+		OK(connect(fd, &unspec.any, sizeof unspec.any));
+		tell_host("no more", local_address(fd));
+		OK(close(fd));
+	}
+}
+
+static struct msghdr message(struct iovec *v, union address *to)
+{
+	return (struct msghdr){ .msg_name = to, .msg_namelen = to ? address_len(to->any.sa_family) : 0, .msg_iov = v, .msg_iovlen = 1 };
+}
+
+// IPv6 sockets with a peer or an address of IPv4.
+static void found_mapped(const char *name)
+{
+	(void)name;
+	union address at0 = address("::ffff:127.0.0.1", 0), at9 = address("::ffff:127.0.0.1", 9), any = address("::", 9), peer;
+	struct iovec v = { "x", 1 };
+	struct msghdr to_peer = message(&v, NULL), to_any = message(&v, &any);
+	struct cmsghdr wrong = { .cmsg_len = CMSG_LEN(0), .cmsg_level = IPPROTO_IP, .cmsg_type = 999 };
+	socklen_t len = sizeof peer;
+	int fd = make(AF_INET6, SOCK_DGRAM);
+	OK(connect(fd, &at0.any, sizeof at0.in6));
+	TELL_VALUE(sendmsg(fd, &to_peer, 0), "sendmsg to an IPv4 peer at port 0");
+	TELL_VALUE(sendmsg(fd, &to_any, 0), "sendmsg to :: from an IPv4 address");
+	to_any.msg_control = &wrong;
+	to_any.msg_controllen = sizeof wrong;
+	TELL_VALUE(sendmsg(fd, &to_any, 0), "and with a wrong control message of IPv4");
+	OK(close(fd));
+	fd = make(AF_INET6, SOCK_DGRAM);
+	TELL_VALUE(sendmsg(fd, &to_any, 0), "and from no address");
+	OK(connect(fd, &at9.any, sizeof at9.in6));
+	OK(connect(fd, &any.any, sizeof any.in6));
+	OK(getpeername(fd, &peer.any, &len));
+	tell_host("connected from an IPv4 address to :: →", peer);
+	OK(close(fd));
+}
+
+// sendmmsg(2) ends behind a message of which something is left: MSG_PROBE leaves all.
+static void found_probe(const char *name)
+{
+	(void)name;
+	int a = bound(AF_INET, SOCK_DGRAM), b = make(AF_INET, SOCK_DGRAM);
+	struct iovec full = { "x", 1 }, empty = { "", 0 };
+	OK(connect_fd(b, a));
+	for (int i = 0; i < 4; i++) {
+		struct mmsghdr m[2] = { { .msg_hdr = message(i & 1 ? &full : &empty, NULL) }, { .msg_hdr = message(&full, NULL) } };
+		TELL_VALUE(sendmmsg(b, m, 2, i & 2 ? 0x10 : 0), "sendmmsg %s, %s", i & 1 ? "full" : "empty", i & 2 ? "MSG_PROBE" : "0");
+	}
+}
+
+// A control message for an interface that is not there, and a wrong one behind it.
+static void found_control(const char *name)
+{
+	(void)name;
+	const char *const hosts[] = { "127.0.0.1", "::1" };
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		union address to = address(hosts[i], 9);
+		bool v4 = to.any.sa_family == AF_INET;
+		struct { struct cmsghdr h; int index; char rest[sizeof(struct in6_pktinfo) - 4]; struct cmsghdr wrong; } c = { 0 };
+		size_t size = v4 ? sizeof(struct in_pktinfo) : sizeof(struct in6_pktinfo), at = CMSG_SPACE(size);
+		char room[sizeof c];
+		struct iovec v = { "x", 1 };
+		struct msghdr m = message(&v, &to);
+		c.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(size), .cmsg_level = v4 ? IPPROTO_IP : IPPROTO_IPV6, .cmsg_type = v4 ? IP_PKTINFO : IPV6_PKTINFO };
+		*(int *)((char *)&c + CMSG_LEN(v4 ? 0 : 16)) = 99;
+		c.wrong = (struct cmsghdr){ .cmsg_len = CMSG_LEN(0), .cmsg_level = c.h.cmsg_level, .cmsg_type = 999 };
+		memcpy(room, &c, at);
+		memcpy(room + at, &c.wrong, sizeof c.wrong);
+		m.msg_control = room;
+		int fd = make(to.any.sa_family, SOCK_DGRAM);
+		for (int n = 0; n < 2; n++) {
+			m.msg_controllen = at + (n ? sizeof c.wrong : 0);
+			TELL_VALUE(sendmsg(fd, &m, 0), "sendmsg to %s by interface 99%s", hosts[i], n ? " and a wrong one" : "");
+		}
+		OK(close(fd));
+	}
+}
+
+static void tell_device(int fd)
+{
+	char device[16] = "";
+	socklen_t len = sizeof device;
+	OK(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len));
+	printf("bound to \"%s\"\n", device);
+}
+
+// The interface of an address stays with the socket, also if the call fails.
+static void found_scope(const char *name)
+{
+	(void)name;
+	union address local = address("fe80::1", 9), unspec = { .any.sa_family = AF_UNSPEC }, lo = address("::1", 1);
+	local.in6.sin6_scope_id = 1;
+	for (int i = 0; i < 4; i++) {
+		int fd = make(AF_INET6, i & 1 ? SOCK_STREAM : SOCK_DGRAM);
+		if (i & 2)
+			TELL(bind(fd, &local.any, sizeof local.in6), "bind to a link-local address");
+		else
+			TELL(connect(fd, &local.any, sizeof local.in6), "connect to a link-local address");
+		tell_device(fd);
+		OK(fcntl(fd, F_SETFL, 0));
+		TELL(connect(fd, &lo.any, sizeof lo.in6), "connect to ::1");
+		tell_device(fd);
+		TELL(connect(fd, &unspec.any, sizeof unspec.any), "connect to AF_UNSPEC");
+		if (!(i & 1))
+			tell_device(fd);
+		OK(close(fd));
+	}
+}
+
+// Socket options and requests that are wrong in two ways.
+static void found_options(const char *name)
+{
+	(void)name;
+	struct ipv6_mreq join = { 0 };
+	const socklen_t lengths[] = { 4, 16, sizeof join, 64 };
+	char room[64] = { 0 };
+	int fd = make(AF_INET6, SOCK_STREAM), one = 1;
+	inet_pton(AF_INET6, "ff02::1", &join.ipv6mr_multiaddr);
+	memcpy(room, &join, sizeof join);
+	for (size_t i = 0; i < COUNT(lengths); i++) {
+		TELL(setsockopt(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, room, lengths[i]), "TCP: IPV6_ADD_MEMBERSHIP length %d", lengths[i]);
+		TELL(setsockopt(fd, IPPROTO_IPV6, IPV6_DROP_MEMBERSHIP, room, lengths[i]), "TCP: IPV6_DROP_MEMBERSHIP length %d", lengths[i]);
+	}
+	OK(close(fd));
+	fd = OK(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+	TELL(setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &one, sizeof one), "netlink: SO_PEEK_OFF");
+	TELL(setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &one, 1), "netlink: SO_PEEK_OFF length 1");
+	TELL(ioctl(fd, 0x8906, BAD_POINTER), "netlink: SIOCGSTAMP");
+	TELL(ioctl(fd, 0x8907, BAD_POINTER), "netlink: SIOCGSTAMPNS");
+	OK(close(fd));
+}
+
+// What recvmsg(2) stores comes in an order, which shows where one lies upon the other.
+static void found_stores(const char *name)
+{
+	(void)name;
+	int a = bound(AF_INET, SOCK_DGRAM), b = make(AF_INET, SOCK_DGRAM), on = 1;
+	char room[8], control[64];
+	struct iovec v = { room, sizeof room };
+	struct { char before[8]; struct msghdr m; } at = { 0 };
+	OK(connect_fd(b, a));
+	OK(setsockopt(a, IPPROTO_IP, IP_PKTINFO, &on, sizeof on));
+	for (int i = 0; i < 4; i++) {
+		EQ(send(b, "x", 1, 0), 1);
+		EQ(poll_one(a, POLLIN, 5000), POLLIN);
+		at.m = (struct msghdr){ .msg_name = i ? NULL : at.before, .msg_namelen = 16, .msg_iov = &v, .msg_iovlen = 1 };
+		at.m.msg_control = i == 1 ? BAD_POINTER : i == 2 ? NULL : control;
+		at.m.msg_controllen = sizeof control;
+		TELL_VALUE(recvmsg(a, &at.m, 0), "recvmsg");
+		printf("name %d, flags %#x, control %zu\n", (int)at.m.msg_namelen, at.m.msg_flags, at.m.msg_controllen);
+	}
+}
+
+// What ends a recvmmsg(2) of a stream behind its first message is kept.
+static void kept(int i)
+{
+	struct pair p = tcp_pair(AF_INET);
+	char room[8];
+	struct iovec v = { room, sizeof room };
+	union address from;
+	struct cmsghdr wrong = { .cmsg_len = CMSG_LEN(0), .cmsg_level = SOL_SOCKET, .cmsg_type = 999 };
+	struct msghdr plain = message(&v, NULL), named = plain, controlled = plain;
+	struct mmsghdr m[2] = { { .msg_hdr = plain }, { .msg_hdr = plain } };
+	named.msg_name = &from;
+	named.msg_namelen = sizeof from;
+	controlled.msg_control = &wrong;
+	controlled.msg_controllen = sizeof wrong;
+	m[1].msg_hdr.msg_iovlen = 2000;
+	set_nonblock(p.client);
+	EQ(send(p.server, "1234567890", i & 1 ? 10 : 3, 0), i & 1 ? 10 : 3);
+	sleep_ms(50);
+	if (i & 2)
+		OK(shutdown(p.client, SHUT_WR));
+	TELL_VALUE(recvmmsg(p.client, m, 2, 0, NULL), "recvmmsg");
+	int error = -1;
+	socklen_t len = sizeof error;
+	switch (i / 4) {
+	case 0: TELL_VALUE(recvmsg(p.client, &plain, 0), "recvmsg"); break;
+	case 1: TELL_VALUE(recvmsg(p.client, &named, 0), "recvmsg with a name"); break;
+	case 2: TELL_VALUE(sendmsg(p.client, &plain, MSG_NOSIGNAL), "sendmsg"); break;
+	case 3: TELL_VALUE(sendmsg(p.client, &controlled, MSG_NOSIGNAL), "sendmsg with a wrong control message"); break;
+	case 4:
+		OK(getsockopt(p.client, SOL_SOCKET, SO_ERROR, &error, &len));
+		printf("SO_ERROR %s\n", errno_name(error));
+		break;
+	}
+	m[1].msg_hdr.msg_iovlen = 1;
+	TELL_VALUE(recvmmsg(p.client, m, 2, 0, NULL), "recvmmsg again");
+	OK(close(p.client));
+	OK(close(p.server));
+}
+
+static void found_kept(const char *name)
+{
+	(void)name;
+	for (int i = 0; i < 20; i++)
+		kept(i);
+}
+
+static const struct test_case cases[] = {
+	{ "names", found_names }, { "mapped", found_mapped }, { "probe", found_probe }, { "control", found_control },
+	{ "scope", found_scope }, { "options", found_options }, { "stores", found_stores }, { "kept", found_kept },
+};
+
+TEST_MAIN(cases)
