@@ -69,14 +69,20 @@ func (d *datagram) checkDestination(to *abi.Sockaddr, isIPv4 bool) unix.Errno {
 }
 
 // payload reads what is to be sent. What is wrong comes in the order of
-// __ip_append_data: the length, a pending error, a shutdown, the task's memory. Of
-// what is added to an open datagram only the last is looked at here.
+// __ip_append_data: the length, a pending error, a shutdown, the task's memory. To
+// what is added to an open datagram the second and third are nothing.
 func (d *datagram) payload(t trap.Task, o outgoing, to *abi.Sockaddr) ([]byte, unix.Errno) {
 	limit := surrogate.MaxDatagram
 	if d.idn.family == unix.AF_NETLINK {
 		limit = maxNetlinkMessage
 	}
-	if _, open := d.cork.opened(); !open && d.tr.endpoint() != nil {
+	corked, open := d.cork.opened()
+	if open {
+		if errno := d.checkLength(d.cork.length()+o.length(), &corked); errno != 0 {
+			return nil, errno
+		}
+	}
+	if !open && d.tr.endpoint() != nil {
 		errno := d.checkLength(o.length(), to)
 		if errno == 0 && d.sendsTell() {
 			errno = d.pendingError()

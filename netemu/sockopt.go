@@ -41,6 +41,8 @@ type option struct {
 	// least and most bound the length of a value that can be set, in bytes;
 	// outside: EINVAL. 0 is no bound.
 	least, most int
+	// huge rows are ENOBUFS for a value above net.core.optmem_max.
+	huge bool
 	// short rows take a value shorter than their level's least for 0.
 	short bool
 	// unchecked rows are without the level's first look at the value.

@@ -229,6 +229,7 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 		if s.lingersLocked() {
 			return trap.Done(0)
 		}
+		s.shutFresh = s.shutFresh || s.wornLocked() && how != unix.SHUT_WR
 		return trap.Fail(unix.ENOTCONN)
 	default:
 		s.shutFresh = s.shutFresh || how != unix.SHUT_WR

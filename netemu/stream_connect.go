@@ -116,6 +116,7 @@ func (s *stream) outcomeLocked() unix.Errno {
 	if s.state == connected {
 		return 0
 	}
+	s.shutFresh = false // tcp_disconnect
 	errno := s.soError
 	s.soError = 0
 	if errno == 0 {

@@ -88,7 +88,7 @@ func (s *stream) receiveNothing(t trap.Task, c trap.Call) trap.Verdict {
 func (s *stream) shutUnconnected() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state == fresh && s.shutFresh
+	return s.shutFresh && (s.state == fresh || s.wornLocked())
 }
 
 // keptLast is a receiving call with a kept error, which comes when there is nothing
