@@ -69,6 +69,9 @@ type stream struct {
 	// untold says that a fresh socket has taken the place of one whose failure
 	// connect(2) has not told yet.
 	untold bool
+	// disconnecting says that shutdown(2) came before connect(2) could tell a failure,
+	// which leaves nothing but connect(AF_UNSPEC) (inet_shutdown).
+	disconnecting bool
 	// failedConnect says that the socket is over for want of a connection, so
 	// that connect may be tried again.
 	failedConnect bool
@@ -230,9 +233,11 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 			return trap.Done(0)
 		}
 		s.shutFresh = s.shutFresh || s.wornLocked() && how != unix.SHUT_WR
+		s.disconnecting = s.disconnecting || s.wornLocked() && !s.reported
 		return trap.Fail(unix.ENOTCONN)
 	default:
 		s.shutFresh = s.shutFresh || how != unix.SHUT_WR
+		s.disconnecting = s.disconnecting || s.untold
 		return trap.Fail(unix.ENOTCONN)
 	}
 	if how != unix.SHUT_WR {

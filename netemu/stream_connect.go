@@ -23,6 +23,9 @@ func (s *stream) connect(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	if f == unix.AF_UNSPEC {
 		return s.disconnectLocked(t, fd)
 	}
+	if s.disconnecting {
+		return trap.Fail(unix.EINVAL)
+	}
 	if s.untold {
 		s.untold = false
 		return trap.Fail(s.outcomeLocked())

@@ -33,7 +33,7 @@ func renewed(t trap.Task, c trap.Call, s socket, again func(trap.Task, trap.Call
 	}
 	left := leftover{shut: st.shutFresh}
 	if st.state == over && !st.reported {
-		left = leftover{pending: st.soError, untold: true, shut: true}
+		left = leftover{pending: st.soError, untold: true, shut: true, disconnecting: st.disconnecting}
 	}
 	return st.renewLocked(t, c.Int32(0), st.e.borrow, left, func(t trap.Task, _ int32, _ *stream) trap.Verdict { return again(t, c) }), true
 }
@@ -47,6 +47,7 @@ func (s *stream) connectAgainLocked(t trap.Task, fd int32, raw []byte) trap.Verd
 // had a connection is told of the reset that the peer gets (tcp_disconnect).
 func (s *stream) disconnectLocked(t trap.Task, fd int32) trap.Verdict {
 	if s.state == fresh {
+		s.untold, s.disconnecting, s.shutFresh = false, false, false
 		return trap.Done(0)
 	}
 	var left leftover
@@ -57,11 +58,11 @@ func (s *stream) disconnectLocked(t trap.Task, fd int32) trap.Verdict {
 }
 
 // leftover is what a new socket has of the one before: its error, that connect(2)
-// has not told its failure, and that it is shut, as a failed connection is until
-// connect(2) has told that (tcp_disconnect).
+// has not told its failure, what shutdown(2) did then, and that it is shut, as a
+// failed connection is until connect(2) has told that (tcp_disconnect).
 type leftover struct {
-	pending      unix.Errno
-	untold, shut bool
+	pending                     unix.Errno
+	untold, disconnecting, shut bool
 }
 
 // renewLocked puts a new socket in the place of one whose surrogate has ended, in
@@ -86,7 +87,7 @@ func (s *stream) renewLocked(t trap.Task, fd int32, idle bool, left leftover, th
 	id.inode = pair.Inode
 	n := s.e.prepareStream(id, ep, sur)
 	n.soError, n.bound, n.local = left.pending, s.bound, s.lastNameLocked()
-	n.untold, n.shutFresh = left.untold, left.shut
+	n.untold, n.disconnecting, n.shutFresh = left.untold, left.disconnecting, left.shut
 	n.start(idle)
 	keepOptions(s, n, pair.T)
 	n.keepBoundLocked(ep)

@@ -169,6 +169,7 @@ var Programs = []Program{
 		only(Traced, "recvmmsg(2) of a connection that is over goes on as it is, and what it fails with is the tracer's to correct",
 			every(dynamic, "recvmmsg")),
 	))},
+	{"args_found", compared(every(dynamic, "names mapped probe control scope options stores kept failed open"))},
 	{"args_sockopt", compared(every(dynamic, "get set round_trip"))},
 	{GoProgram, join(
 		every(everyGo, "tcp_echo tcp_many udp_echo lookup_localhost happy_eyeballs http exec_listener"),

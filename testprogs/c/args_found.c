@@ -239,9 +239,62 @@ static void found_kept(const char *name)
 		kept(i);
 }
 
+// What bind(2) and shutdown(2) leave of a connect(2) that has failed, and of a listener
+// that is shut.
+static void failed(int i)
+{
+	union address closed = address("127.0.0.1", 1), any = address("127.0.0.1", 0), unspec = { .any.sa_family = AF_UNSPEC };
+	char room[4];
+	struct iovec v = { room, sizeof room };
+	struct msghdr m = message(&v, NULL);
+	int fd = i & 8 ? listener(AF_INET, 4) : make(AF_INET, SOCK_STREAM);
+	printf("%s%s%s%s\n", i & 8 ? "listener" : "failed", i & 1 ? ", told" : "", i & 2 ? ", shut" : "", i & 4 ? ", bound" : "");
+	if (i & 8) {
+		set_nonblock(fd);
+		OK(shutdown(fd, SHUT_RDWR));
+	} else {
+		ERR(connect(fd, &closed.any, sizeof closed.in), EINPROGRESS);
+		CHECK(poll_one(fd, POLLOUT, 5000) & POLLERR);
+	}
+	if (i & 1)
+		TELL_VALUE(recvmsg(fd, &m, 0), "recvmsg");
+	if (i & 2)
+		TELL(shutdown(fd, SHUT_RDWR), "shutdown");
+	if (i & 4)
+		TELL(bind(fd, &any.any, sizeof any.in), "bind");
+	TELL_VALUE(recvmsg(fd, &m, 0), "recvmsg");
+	TELL_VALUE(recvmsg(fd, &m, 0), "recvmsg again");
+	TELL(listen(fd, 1), "listen");
+	TELL(connect(fd, &closed.any, sizeof closed.in), "connect");
+	TELL(connect(fd, &unspec.any, sizeof unspec.any), "connect to AF_UNSPEC");
+	TELL_VALUE(recvmsg(fd, &m, 0), "recvmsg");
+	OK(close(fd));
+}
+
+static void found_failed(const char *name)
+{
+	(void)name;
+	for (int i = 0; i < 16; i++)
+		failed(i);
+}
+
+// A datagram that MSG_MORE leaves open is measured before what is added is read.
+static void found_open(const char *name)
+{
+	(void)name;
+	static char payload[65507];
+	int a = bound(AF_INET, SOCK_DGRAM), b = make(AF_INET, SOCK_DGRAM);
+	OK(connect_fd(b, a));
+	EQ(send(b, payload, 100, MSG_MORE), 100);
+	TELL_VALUE(send(b, BAD_POINTER, sizeof payload, MSG_MORE), "send too much, and bad");
+	EQ(send(b, payload, 100, MSG_MORE), 100);
+	TELL_VALUE(send(b, BAD_POINTER, 1, MSG_MORE), "send bad");
+}
+
 static const struct test_case cases[] = {
 	{ "names", found_names }, { "mapped", found_mapped }, { "probe", found_probe }, { "control", found_control },
 	{ "scope", found_scope }, { "options", found_options }, { "stores", found_stores }, { "kept", found_kept },
+	{ "failed", found_failed }, { "open", found_open },
 };
 
 TEST_MAIN(cases)
