@@ -71,7 +71,7 @@ func (d *datagram) checkDestination(to *abi.Sockaddr, isIPv4 bool) unix.Errno {
 // payload reads what is to be sent. What is wrong comes in the order of
 // __ip_append_data: the length, a pending error, a shutdown, the task's memory. To
 // what is added to an open datagram the second and third are nothing.
-func (d *datagram) payload(t trap.Task, o outgoing, to *abi.Sockaddr) ([]byte, unix.Errno) {
+func (d *datagram) payload(t trap.Task, o outgoing, to *abi.Sockaddr, sc *stack.SendControl) ([]byte, unix.Errno) {
 	limit := surrogate.MaxDatagram
 	if d.idn.family == unix.AF_NETLINK {
 		limit = maxNetlinkMessage
@@ -84,8 +84,10 @@ func (d *datagram) payload(t trap.Task, o outgoing, to *abi.Sockaddr) ([]byte, u
 	}
 	if !open && d.tr.endpoint() != nil {
 		errno := d.checkLength(o.length(), to)
-		if errno == 0 && d.sendsTell() {
-			errno = d.pendingError()
+		if errno == 0 && d.sendsTell() && d.isPending() {
+			if errno = d.unrouted(to, sc); errno == 0 { // else it stays pending
+				errno = d.pendingError()
+			}
 		}
 		if errno == 0 && d.isWriteShut() {
 			errno = unix.EPIPE

@@ -142,6 +142,13 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		Flags: unix.MSG_DONTWAIT | r.flags&(unix.MSG_PEEK|unix.MSG_TRUNC),
 	}
 	q.Check = func(t trap.Task) *trap.Verdict {
+		d.pulling.Lock()
+		d.takePending() // which comes before data (__skb_try_recv_datagram)
+		d.pulling.Unlock()
+		if errno := d.unraisedError(); errno != 0 {
+			v := r.fail(errno)
+			return &v
+		}
 		var there bool
 		if a, there = d.oldest(); there {
 			return nil

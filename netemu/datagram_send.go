@@ -76,7 +76,7 @@ func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
 	if d.probes(o.flags) {
 		return int(o.length()), d.unrouted(to, sc)
 	}
-	p, errno := d.payload(t, o, to)
+	p, errno := d.payload(t, o, to, sc)
 	if errno != 0 {
 		if earlier := d.unrouted(to, sc); earlier != 0 {
 			errno = earlier
