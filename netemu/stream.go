@@ -227,6 +227,7 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 		s.endLocked(0, true)
 		return trap.Done(0)
 	case connected:
+		s.reported = true // SS_CONNECTED
 	case over:
 		// Shut down already; Linux says so only when the peer has closed too.
 		if s.lingersLocked() {

@@ -25,7 +25,7 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(errno)
 	}
 	if c.NR == unix.SYS_RECVMMSG && c.Int32(2) == 0 {
-		return trap.RunThen(nil, s.corrected) // which looks for a pending error all the same
+		return s.shownFirst(c.Int32(0), 0) // which looks for a pending error all the same
 	}
 	s.mu.Lock()
 	state, keeps := s.state, s.kept != 0
@@ -129,7 +129,7 @@ func (s *stream) readNameless(t trap.Task, c trap.Call, ended bool) trap.Verdict
 		})
 	case c.NR == unix.SYS_RECVMSG && named(t, c.Pointer(1)):
 		return s.receiveMsg(t, c, c.Pointer(1), c.Int32(2), s.corrected)
-	case c.NR == unix.SYS_RECVMMSG && (c.Int32(2) != 1 || named(t, c.Pointer(1))):
+	case c.NR == unix.SYS_RECVMMSG:
 		// An error behind the first message would stay with the surrogate.
 		end, _ := receiveDeadline(t, c) // checked before
 		return s.receiveEach(t, c, end, 0)

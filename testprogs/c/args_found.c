@@ -274,6 +274,11 @@ static void failed(int i)
 static void found_failed(const char *name)
 {
 	(void)name;
+	int l = listener(AF_INET, 4), fd = make(AF_INET, SOCK_STREAM);
+	ERR(connect_fd(fd, l), EINPROGRESS);
+	EQ(poll_one(fd, POLLOUT, 5000), POLLOUT);
+	OK(shutdown(fd, SHUT_RD));
+	TELL(connect_fd(fd, l), "connect after EINPROGRESS and shutdown");
 	for (int i = 0; i < 16; i++)
 		failed(i);
 }
