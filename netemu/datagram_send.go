@@ -23,7 +23,7 @@ func (o outgoing) length() (n uint64) {
 	for _, v := range o.vec {
 		n += v.length
 	}
-	return n
+	return min(n, maxTransfer) // __import_iovec
 }
 
 // send is sendto(2) with an address, sendmsg(2) and sendmmsg(2).
@@ -102,8 +102,10 @@ func (d *datagram) whither(t trap.Task, o outgoing) (*abi.Sockaddr, *stack.SendC
 	}
 	to, errno := d.destination(o.name)
 	isIPv4 := (to != nil || o.name == nil && !open) && d.leavesByIPv4(to)
-	if errno == 0 && isIPv4 {
-		errno = d.checkMapped(o)
+	if f, _ := abi.Family(o.name); errno == 0 && isIPv4 || errno != 0 && f == unix.AF_INET && d.idn.family == unix.AF_INET6 && isUDP(&d.idn) {
+		if earlier := d.checkMapped(o); earlier != 0 { // before what is wrong with the address
+			errno = earlier
+		}
 	}
 	if open && errno == 0 {
 		if isIPv4 && !corked.Addr.Addr().Unmap().Is4() {

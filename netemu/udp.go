@@ -69,7 +69,7 @@ func (u *udp) bind(sa abi.Sockaddr) unix.Errno {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if errno == 0 {
-		u.named, u.host = u.named || sa.Addr.Port() != 0, sa.Addr.Addr()
+		u.named, u.released, u.host = u.named || sa.Addr.Port() != 0, false, sa.Addr.Addr()
 	}
 	return errno
 }

@@ -44,6 +44,11 @@ static void found_names(const char *name)
 		tell_host("no more", local_address(fd));
 		OK(close(fd));
 	}
+	union address zero = address("127.0.0.1", 0);
+	int fd = make(AF_INET, SOCK_DGRAM);
+	OK(connect(fd, &unspec.any, sizeof unspec.any));
+	OK(bind(fd, &zero.any, sizeof zero.in));
+	printf("bound behind AF_UNSPEC: %s\n", local_port(fd) ? "a port" : "none");
 }
 
 static struct msghdr message(struct iovec *v, union address *to)
@@ -69,6 +74,11 @@ static void found_mapped(const char *name)
 	TELL_VALUE(sendmsg(fd, &to_any, 0), "and with a wrong control message of IPv4");
 	OK(close(fd));
 	fd = make(AF_INET6, SOCK_DGRAM);
+	static char payload[70000];
+	TELL_VALUE(sendto(fd, payload, sizeof payload, 0, &at9.any, 7), "sendto of too much to half an address");
+	at9.any.sa_family = AF_INET;
+	TELL_VALUE(sendto(fd, payload, sizeof payload, 0, &at9.any, 7), "and of IPv4");
+	at9.any.sa_family = AF_INET6;
 	TELL_VALUE(sendmsg(fd, &to_any, 0), "and from no address");
 	OK(connect(fd, &at9.any, sizeof at9.in6));
 	OK(connect(fd, &any.any, sizeof any.in6));
