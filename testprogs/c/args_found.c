@@ -5,20 +5,6 @@
 
 static int make(int family, int type) { return OK(socket(family, type | SOCK_NONBLOCK, 0)); }
 
-static union address address(const char *host, uint16_t port)
-{
-	union address a = { 0 };
-	if (inet_pton(AF_INET, host, &a.in.sin_addr) == 1) {
-		a.in.sin_family = AF_INET;
-		a.in.sin_port = htons(port);
-	} else {
-		a.in6.sin6_family = AF_INET6;
-		a.in6.sin6_port = htons(port);
-		EQ(inet_pton(AF_INET6, host, &a.in6.sin6_addr), 1);
-	}
-	return a;
-}
-
 static void tell_host(const char *what, union address a)
 {
 	char host[64];
@@ -32,9 +18,9 @@ static void found_names(const char *name)
 {
 	(void)name;
 	const char *const hosts[] = { "255.255.255.255", "224.0.0.251", "127.1.2.3", "0.0.0.0" };
-	union address to = address("127.0.0.1", 9), mapped = address("::ffff:127.0.0.1", 9), unspec = { .any.sa_family = AF_UNSPEC };
+	union address to = address_at("127.0.0.1", 9), mapped = address_at("::ffff:127.0.0.1", 9), unspec = { .any.sa_family = AF_UNSPEC };
 	for (size_t i = 0; i < COUNT(hosts); i++) {
-		union address a = address(hosts[i], 0);
+		union address a = address_at(hosts[i], 0);
 		bool v4 = a.any.sa_family == AF_INET;
 		int fd = make(a.any.sa_family, SOCK_DGRAM);
 		OK(bind(fd, &a.any, address_len(a.any.sa_family)));
@@ -44,25 +30,20 @@ static void found_names(const char *name)
 		tell_host("no more", local_address(fd));
 		OK(close(fd));
 	}
-	union address zero = address("127.0.0.1", 0);
+	union address zero = address_at("127.0.0.1", 0);
 	int fd = make(AF_INET, SOCK_DGRAM);
 	OK(connect(fd, &unspec.any, sizeof unspec.any));
 	OK(bind(fd, &zero.any, sizeof zero.in));
 	printf("bound behind AF_UNSPEC: %s\n", local_port(fd) ? "a port" : "none");
 }
 
-static struct msghdr message(struct iovec *v, union address *to)
-{
-	return (struct msghdr){ .msg_name = to, .msg_namelen = to ? address_len(to->any.sa_family) : 0, .msg_iov = v, .msg_iovlen = 1 };
-}
-
 // IPv6 sockets with a peer or an address of IPv4.
 static void found_mapped(const char *name)
 {
 	(void)name;
-	union address at0 = address("::ffff:127.0.0.1", 0), at9 = address("::ffff:127.0.0.1", 9), any = address("::", 9), peer;
+	union address at0 = address_at("::ffff:127.0.0.1", 0), at9 = address_at("::ffff:127.0.0.1", 9), any = address_at("::", 9), peer;
 	struct iovec v = { "x", 1 };
-	struct msghdr to_peer = message(&v, NULL), to_any = message(&v, &any);
+	struct msghdr to_peer = message_to(&v, NULL), to_any = message_to(&v, &any);
 	struct cmsghdr wrong = { .cmsg_len = CMSG_LEN(0), .cmsg_level = IPPROTO_IP, .cmsg_type = 999 };
 	socklen_t len = sizeof peer;
 	int fd = make(AF_INET6, SOCK_DGRAM);
@@ -95,7 +76,7 @@ static void found_probe(const char *name)
 	struct iovec full = { "x", 1 }, empty = { "", 0 };
 	OK(connect_fd(b, a));
 	for (int i = 0; i < 4; i++) {
-		struct mmsghdr m[2] = { { .msg_hdr = message(i & 1 ? &full : &empty, NULL) }, { .msg_hdr = message(&full, NULL) } };
+		struct mmsghdr m[2] = { { .msg_hdr = message_to(i & 1 ? &full : &empty, NULL) }, { .msg_hdr = message_to(&full, NULL) } };
 		TELL_VALUE(sendmmsg(b, m, 2, i & 2 ? 0x10 : 0), "sendmmsg %s, %s", i & 1 ? "full" : "empty", i & 2 ? "MSG_PROBE" : "0");
 	}
 }
@@ -106,13 +87,13 @@ static void found_control(const char *name)
 	(void)name;
 	const char *const hosts[] = { "127.0.0.1", "::1" };
 	for (size_t i = 0; i < COUNT(hosts); i++) {
-		union address to = address(hosts[i], 9);
+		union address to = address_at(hosts[i], 9);
 		bool v4 = to.any.sa_family == AF_INET;
 		struct { struct cmsghdr h; int index; char rest[sizeof(struct in6_pktinfo) - 4]; struct cmsghdr wrong; } c = { 0 };
 		size_t size = v4 ? sizeof(struct in_pktinfo) : sizeof(struct in6_pktinfo), at = CMSG_SPACE(size);
 		char room[sizeof c];
 		struct iovec v = { "x", 1 };
-		struct msghdr m = message(&v, &to);
+		struct msghdr m = message_to(&v, &to);
 		c.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(size), .cmsg_level = v4 ? IPPROTO_IP : IPPROTO_IPV6, .cmsg_type = v4 ? IP_PKTINFO : IPV6_PKTINFO };
 		*(int *)((char *)&c + CMSG_LEN(v4 ? 0 : 16)) = 99;
 		c.wrong = (struct cmsghdr){ .cmsg_len = CMSG_LEN(0), .cmsg_level = c.h.cmsg_level, .cmsg_type = 999 };
@@ -140,7 +121,7 @@ static void tell_device(int fd)
 static void found_scope(const char *name)
 {
 	(void)name;
-	union address local = address("fe80::1", 9), unspec = { .any.sa_family = AF_UNSPEC }, lo = address("::1", 1);
+	union address local = address_at("fe80::1", 9), unspec = { .any.sa_family = AF_UNSPEC }, lo = address_at("::1", 1);
 	local.in6.sin6_scope_id = 1;
 	for (int i = 0; i < 4; i++) {
 		int fd = make(AF_INET6, i & 1 ? SOCK_STREAM : SOCK_DGRAM);
@@ -203,96 +184,6 @@ static void found_stores(const char *name)
 	}
 }
 
-// What ends a recvmmsg(2) of a stream behind its first message is kept.
-static void kept(int i)
-{
-	struct pair p = tcp_pair(AF_INET);
-	char room[8];
-	struct iovec v = { room, sizeof room };
-	union address from;
-	struct cmsghdr wrong = { .cmsg_len = CMSG_LEN(0), .cmsg_level = SOL_SOCKET, .cmsg_type = 999 };
-	struct msghdr plain = message(&v, NULL), named = plain, controlled = plain;
-	struct mmsghdr m[2] = { { .msg_hdr = plain }, { .msg_hdr = plain } };
-	named.msg_name = &from;
-	named.msg_namelen = sizeof from;
-	controlled.msg_control = &wrong;
-	controlled.msg_controllen = sizeof wrong;
-	m[1].msg_hdr.msg_iovlen = 2000;
-	set_nonblock(p.client);
-	EQ(send(p.server, "1234567890", i & 1 ? 10 : 3, 0), i & 1 ? 10 : 3);
-	sleep_ms(50);
-	if (i & 2)
-		OK(shutdown(p.client, SHUT_WR));
-	TELL_VALUE(recvmmsg(p.client, m, 2, 0, NULL), "recvmmsg");
-	int error = -1;
-	socklen_t len = sizeof error;
-	switch (i / 4) {
-	case 0: TELL_VALUE(recvmsg(p.client, &plain, 0), "recvmsg"); break;
-	case 1: TELL_VALUE(recvmsg(p.client, &named, 0), "recvmsg with a name"); break;
-	case 2: TELL_VALUE(sendmsg(p.client, &plain, MSG_NOSIGNAL), "sendmsg"); break;
-	case 3: TELL_VALUE(sendmsg(p.client, &controlled, MSG_NOSIGNAL), "sendmsg with a wrong control message"); break;
-	case 4:
-		OK(getsockopt(p.client, SOL_SOCKET, SO_ERROR, &error, &len));
-		printf("SO_ERROR %s\n", errno_name(error));
-		break;
-	}
-	m[1].msg_hdr.msg_iovlen = 1;
-	TELL_VALUE(recvmmsg(p.client, m, 2, 0, NULL), "recvmmsg again");
-	OK(close(p.client));
-	OK(close(p.server));
-}
-
-static void found_kept(const char *name)
-{
-	(void)name;
-	for (int i = 0; i < 20; i++)
-		kept(i);
-}
-
-// What bind(2) and shutdown(2) leave of a connect(2) that has failed, and of a listener
-// that is shut.
-static void failed(int i)
-{
-	union address closed = address("127.0.0.1", 1), any = address("127.0.0.1", 0), unspec = { .any.sa_family = AF_UNSPEC };
-	char room[4];
-	struct iovec v = { room, sizeof room };
-	struct msghdr m = message(&v, NULL);
-	int fd = i & 8 ? listener(AF_INET, 4) : make(AF_INET, SOCK_STREAM);
-	printf("%s%s%s%s\n", i & 8 ? "listener" : "failed", i & 1 ? ", told" : "", i & 2 ? ", shut" : "", i & 4 ? ", bound" : "");
-	if (i & 8) {
-		set_nonblock(fd);
-		OK(shutdown(fd, SHUT_RDWR));
-	} else {
-		ERR(connect(fd, &closed.any, sizeof closed.in), EINPROGRESS);
-		CHECK(poll_one(fd, POLLOUT, 5000) & POLLERR);
-	}
-	if (i & 1)
-		TELL_VALUE(recvmsg(fd, &m, 0), "recvmsg");
-	if (i & 2)
-		TELL(shutdown(fd, SHUT_RDWR), "shutdown");
-	if (i & 4)
-		TELL(bind(fd, &any.any, sizeof any.in), "bind");
-	TELL_VALUE(recvmsg(fd, &m, 0), "recvmsg");
-	TELL_VALUE(recvmsg(fd, &m, 0), "recvmsg again");
-	TELL(listen(fd, 1), "listen");
-	TELL(connect(fd, &closed.any, sizeof closed.in), "connect");
-	TELL(connect(fd, &unspec.any, sizeof unspec.any), "connect to AF_UNSPEC");
-	TELL_VALUE(recvmsg(fd, &m, 0), "recvmsg");
-	OK(close(fd));
-}
-
-static void found_failed(const char *name)
-{
-	(void)name;
-	int l = listener(AF_INET, 4), fd = make(AF_INET, SOCK_STREAM);
-	ERR(connect_fd(fd, l), EINPROGRESS);
-	EQ(poll_one(fd, POLLOUT, 5000), POLLOUT);
-	OK(shutdown(fd, SHUT_RD));
-	TELL(connect_fd(fd, l), "connect after EINPROGRESS and shutdown");
-	for (int i = 0; i < 16; i++)
-		failed(i);
-}
-
 // A datagram that MSG_MORE leaves open is measured before what is added is read.
 static void found_open(const char *name)
 {
@@ -308,8 +199,7 @@ static void found_open(const char *name)
 
 static const struct test_case cases[] = {
 	{ "names", found_names }, { "mapped", found_mapped }, { "probe", found_probe }, { "control", found_control },
-	{ "scope", found_scope }, { "options", found_options }, { "stores", found_stores }, { "kept", found_kept },
-	{ "failed", found_failed }, { "open", found_open },
+	{ "scope", found_scope }, { "options", found_options }, { "stores", found_stores }, { "open", found_open },
 };
 
 TEST_MAIN(cases)
