@@ -142,10 +142,7 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		Flags: unix.MSG_DONTWAIT | r.flags&(unix.MSG_PEEK|unix.MSG_TRUNC),
 	}
 	q.Check = func(t trap.Task) *trap.Verdict {
-		d.pulling.Lock()
-		d.takePending() // which comes before data (__skb_try_recv_datagram)
-		d.pulling.Unlock()
-		if errno := d.unraisedError(); errno != 0 {
+		if errno := d.errorBefore(); errno != 0 {
 			v := r.fail(errno)
 			return &v
 		}
@@ -167,6 +164,15 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		return r.finish(t, delivered{n: n, flags: flags&^unix.MSG_CMSG_CLOEXEC | r.flags&unix.MSG_CMSG_CLOEXEC, from: a.from, control: d.want.messages(d.idn.family, a)})
 	}
 	return q.Verdict()
+}
+
+// errorBefore takes a pending error that the surrogate does not show: it comes before
+// data (__skb_try_recv_datagram).
+func (d *datagram) errorBefore() unix.Errno {
+	d.pulling.Lock()
+	d.takePending()
+	d.pulling.Unlock()
+	return d.unraisedError()
 }
 
 // receiveFailed is the verdict on the surrogate's errno: of a pending error, or

@@ -40,10 +40,8 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(unix.ENOTCONN)
 	case flags&unix.MSG_OOB != 0:
 		return trap.Fail(unix.EINVAL)
-	case state != fresh && keeps:
-		return s.keptLast(t, c, state == over)
 	case state != fresh:
-		return s.readNameless(t, c, state == over)
+		return s.readFirst(t, c, state == over, keeps)
 	}
 	if errno := s.takeUnshown(); errno != 0 {
 		return trap.Fail(errno)
@@ -91,9 +89,12 @@ func (s *stream) shutUnconnected() bool {
 	return s.shutFresh && (s.state == fresh || s.wornLocked())
 }
 
-// keptLast is a receiving call with a kept error, which comes when there is nothing
-// to read (tcp_recvmsg_locked).
-func (s *stream) keptLast(t trap.Task, c trap.Call, ended bool) trap.Verdict {
+// readFirst is a receiving call of a connection. A kept error comes when there is
+// nothing to read (tcp_recvmsg_locked).
+func (s *stream) readFirst(t trap.Task, c trap.Call, ended, keeps bool) trap.Verdict {
+	if !keeps {
+		return s.readNameless(t, c, ended)
+	}
 	look := &trap.Receive{FD: c.Int32(0), Flags: unix.MSG_DONTWAIT | unix.MSG_PEEK}
 	look.Then = func(t trap.Task, ret int64, _ int, _ int32) trap.Verdict {
 		if ret == -int64(unix.EAGAIN) {
