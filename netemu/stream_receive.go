@@ -29,7 +29,7 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 	}
 	s.mu.Lock()
 	state, keeps := s.state, s.kept != 0
-	if s.wornLocked() && (state == listening || s.reported) {
+	if s.newLocked() {
 		state = fresh
 	}
 	s.mu.Unlock()
@@ -86,7 +86,7 @@ func (s *stream) receiveNothing(t trap.Task, c trap.Call) trap.Verdict {
 func (s *stream) shutUnconnected() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.shutFresh && (s.state == fresh || s.wornLocked())
+	return s.shutFresh && (s.state == fresh || s.newLocked())
 }
 
 // readFirst is a receiving call of a connection. A kept error comes when there is

@@ -19,6 +19,9 @@ func (s *stream) wornLocked() bool {
 	return s.state == listening && s.listener.stopped() || s.state == over && s.failedConnect
 }
 
+// newLocked says that a worn socket is as good as new: it has nothing to tell.
+func (s *stream) newLocked() bool { return s.wornLocked() && (s.state == listening || s.reported) }
+
 // renewed replaces a worn socket, and makes the call again on the new one; false
 // if s is none. listen(2) is not possible before connect(2) has told its failure.
 func renewed(t trap.Task, c trap.Call, s socket, again func(trap.Task, trap.Call) trap.Verdict) (trap.Verdict, bool) {

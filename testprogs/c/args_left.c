@@ -55,7 +55,10 @@ static void failed(int i)
 	union address closed = address_at("127.0.0.1", 1), any = address_at("127.0.0.1", 0), unspec = { .any.sa_family = AF_UNSPEC };
 	char room[4];
 	struct iovec v = { room, sizeof room };
-	struct msghdr m = message_to(&v, NULL);
+	union address from;
+	struct msghdr m = message_to(&v, NULL), named = message_to(&v, NULL);
+	named.msg_name = &from;
+	named.msg_namelen = sizeof from;
 	int fd = i & 8 ? listener(AF_INET, 4) : make_tcp();
 	printf("%s%s%s%s\n", i & 8 ? "listener" : "failed", i & 1 ? ", told" : "", i & 2 ? ", shut" : "", i & 4 ? ", bound" : "");
 	if (i & 8) {
@@ -71,7 +74,7 @@ static void failed(int i)
 		TELL(shutdown(fd, SHUT_RDWR), "shutdown");
 	if (i & 4)
 		TELL(bind(fd, &any.any, sizeof any.in), "bind");
-	TELL_VALUE(recvmsg(fd, &m, 0), "recvmsg");
+	TELL_VALUE(recvmsg(fd, &named, 0), "recvmsg with a name");
 	TELL_VALUE(recvmsg(fd, &m, 0), "recvmsg again");
 	TELL(listen(fd, 1), "listen");
 	TELL(connect(fd, &closed.any, sizeof closed.in), "connect");
