@@ -66,6 +66,11 @@ func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
 	if errno := d.autobind(); errno != 0 {
 		return 0, errno
 	}
+	if n, ok := d.tr.(*netlinkTransport); ok {
+		if errno := n.checkSend(t, &o); errno != 0 {
+			return 0, errno
+		}
+	}
 	if errno := d.checkSize(o); errno != 0 {
 		return 0, errno
 	}

@@ -114,7 +114,7 @@ func addControl4(out *stack.SendControl, m abi.Cmsg) unix.Errno {
 		return errno
 	case unix.IP_PKTINFO:
 		p, errno := abi.ParseInPktinfo(m.Data)
-		out.PktInfo = &stack.PktInfo{NIC: p.NIC, Local: specified(p.Local)}
+		out.PktInfo = &stack.PktInfo{NIC: lastInterface(p.NIC, out.PktInfo), Local: specified(p.Local)}
 		return errno
 	}
 	return unix.EINVAL
@@ -132,10 +132,18 @@ func addControl6(out *stack.SendControl, m abi.Cmsg) unix.Errno {
 		return errno
 	case unix.IPV6_PKTINFO:
 		p, errno := abi.ParseIn6Pktinfo(m.Data)
-		out.PktInfo = &stack.PktInfo{NIC: p.NIC, Local: specified(p.Addr)}
+		out.PktInfo = &stack.PktInfo{NIC: lastInterface(p.NIC, out.PktInfo), Local: specified(p.Addr)}
 		return errno
 	}
 	return unix.EINVAL
+}
+
+// lastInterface is nic, or, where that is 0, the one of an earlier message.
+func lastInterface(nic int32, earlier *stack.PktInfo) int32 {
+	if nic == 0 && earlier != nil {
+		return earlier.NIC
+	}
+	return nic
 }
 
 // controlInt is the int of a control message; EINVAL outside of least to most, or

@@ -25,7 +25,7 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(errno)
 	}
 	if c.NR == unix.SYS_RECVMMSG && c.Int32(2) == 0 {
-		return s.shownFirst(c.Int32(0), 0) // which looks for a pending error all the same
+		return s.receiveNone(c.Int32(0), flags)
 	}
 	s.mu.Lock()
 	state, keeps := s.state, s.kept != 0
@@ -50,6 +50,15 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return s.receiveNothing(t, c)
 	}
 	return trap.Fail(unix.ENOTCONN)
+}
+
+// receiveNone is a recvmmsg(2) of no messages, which looks for a pending error all the
+// same (do_recvmmsg).
+func (s *stream) receiveNone(fd, flags int32) trap.Verdict {
+	if flags&unix.MSG_ERRQUEUE != 0 {
+		return trap.Done(0)
+	}
+	return s.shownFirst(fd, 0)
 }
 
 // checkReceive makes the checks of the system call itself and finds its flags.

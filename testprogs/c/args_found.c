@@ -197,9 +197,27 @@ static void found_open(const char *name)
 	TELL_VALUE(send(b, BAD_POINTER, 1, MSG_MORE), "send bad");
 }
 
+// netlink_sendmsg looks at the payload last, and gives the socket a port id before.
+static void found_netlink(const char *name)
+{
+	(void)name;
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK }, other = { .nl_family = AF_INET };
+	const struct { const char *name; void *at; size_t n; struct sockaddr_nl *to; socklen_t len; } rows[] = {
+		{ "nothing", "", 0, &kernel, sizeof kernel }, { "to another family", "x", 1, &other, sizeof other },
+		{ "to no address", "x", 1, &kernel, 0 }, { "to a short one", "x", 1, &kernel, 8 },
+		{ "what is not there", BAD_POINTER, 8, &kernel, sizeof kernel } };
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		int fd = OK(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+		TELL_VALUE(sendto(fd, rows[i].at, rows[i].n, 0, (struct sockaddr *)rows[i].to, rows[i].len), "send %s", rows[i].name);
+		TELL(bind(fd, (struct sockaddr *)&kernel, sizeof kernel), "bind");
+		OK(close(fd));
+	}
+}
+
 static const struct test_case cases[] = {
 	{ "names", found_names }, { "mapped", found_mapped }, { "probe", found_probe }, { "control", found_control },
 	{ "scope", found_scope }, { "options", found_options }, { "stores", found_stores }, { "open", found_open },
+	{ "netlink", found_netlink },
 };
 
 TEST_MAIN(cases)
