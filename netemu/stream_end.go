@@ -11,6 +11,7 @@ func (s *stream) stopListeningLocked(how int32) unix.Errno {
 		return unix.ENOTCONN
 	}
 	if how != unix.SHUT_WR {
+		s.shutFresh = false // tcp_disconnect
 		s.listener.stop()
 		s.sur.CloseWrite()
 	}
