@@ -136,7 +136,11 @@ func (e *Emulator) checkBind(family int, ep *stack.Endpoint, bound bool, sa abi.
 		return unix.EINVAL
 	case stack.NeedsScope(a) && sa.Scope != 0 && !e.hasInterface(int32(sa.Scope)):
 		return unix.ENODEV
-	case foreign:
+	}
+	if stack.NeedsScope(a) && sa.Scope != 0 {
+		ep.BindScope(int32(sa.Scope)) // also if it fails
+	}
+	if foreign {
 		return unix.EADDRNOTAVAIL
 	}
 	return 0

@@ -148,6 +148,7 @@ func (d *datagram) connect(t trap.Task, _ int32, raw []byte) trap.Verdict {
 	case sa.Family == unix.AF_UNSPEC:
 		return trap.Fail(d.tr.disconnect())
 	}
+	sa.Addr = d.loopbackIfMapped(sa.Addr)
 	return trap.Fail(d.tr.connect(sa))
 }
 

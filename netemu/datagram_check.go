@@ -2,6 +2,7 @@ package netemu
 
 import (
 	"math"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 
@@ -48,13 +49,18 @@ func checkIPv4(o outgoing) unix.Errno {
 }
 
 // checkDestination is EDESTADDRREQ for a datagram without one, and EINVAL for
-// a port of 0.
-func (d *datagram) checkDestination(to *abi.Sockaddr) unix.Errno {
+// a port of 0, which only a peer may have. udpv6_sendmsg hands an IPv4 peer on to
+// udp_sendmsg as an address like any other.
+func (d *datagram) checkDestination(to *abi.Sockaddr, isIPv4 bool) unix.Errno {
 	if to == nil && d.idn.family != unix.AF_PACKET {
-		if _, errno := d.tr.peer(); errno != 0 {
+		peer, errno := d.tr.peer()
+		if errno != 0 {
 			return unix.EDESTADDRREQ
 		}
-		return 0
+		if d.idn.family == unix.AF_INET || !isIPv4 {
+			return 0
+		}
+		to = &peer
 	}
 	if _, ok := d.tr.(*udp); ok && to.Addr.Port() == 0 {
 		return unix.EINVAL
@@ -63,17 +69,25 @@ func (d *datagram) checkDestination(to *abi.Sockaddr) unix.Errno {
 }
 
 // payload reads what is to be sent. What is wrong comes in the order of
-// __ip_append_data: the length, a pending error, a shutdown, the task's memory. Of
-// what is added to an open datagram only the last is looked at here.
-func (d *datagram) payload(t trap.Task, o outgoing, to *abi.Sockaddr) ([]byte, unix.Errno) {
+// __ip_append_data: the length, a pending error, a shutdown, the task's memory. To
+// what is added to an open datagram the second and third are nothing.
+func (d *datagram) payload(t trap.Task, o outgoing, to *abi.Sockaddr, sc *stack.SendControl) ([]byte, unix.Errno) {
 	limit := surrogate.MaxDatagram
 	if d.idn.family == unix.AF_NETLINK {
 		limit = maxNetlinkMessage
 	}
-	if _, open := d.cork.opened(); !open && d.tr.endpoint() != nil {
+	corked, open := d.cork.opened()
+	if open {
+		if errno := d.checkLength(d.cork.length()+o.length(), &corked); errno != 0 {
+			return nil, errno
+		}
+	}
+	if !open && d.tr.endpoint() != nil {
 		errno := d.checkLength(o.length(), to)
-		if errno == 0 && d.sendsTell() {
-			errno = d.pendingError()
+		if errno == 0 && d.sendsTell() && d.isPending() {
+			if errno = d.unrouted(to, sc); errno == 0 { // else it stays pending
+				errno = d.pendingError()
+			}
 		}
 		if errno == 0 && d.isWriteShut() {
 			errno = unix.EPIPE
@@ -106,4 +120,16 @@ func (d *datagram) unrouted(to *abi.Sockaddr, sc *stack.SendControl) unix.Errno 
 		return ep.CheckSend(stackAddrOf(to), sc)
 	}
 	return 0
+}
+
+// loopbackIfMapped is IPv4's loopback for the wildcard of IPv6, to an IPv6 socket whose
+// own address is one of IPv4 (udpv6_sendmsg, __ip6_datagram_connect).
+func (d *datagram) loopbackIfMapped(a netip.AddrPort) netip.AddrPort {
+	if a.Addr() != netip.IPv6Unspecified() {
+		return a
+	}
+	if name, errno := d.tr.name(); errno != 0 || !name.Addr.Addr().Is4In6() {
+		return a
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16([16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}), a.Port())
 }

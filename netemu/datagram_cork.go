@@ -29,6 +29,13 @@ func (c *cork) opened() (to abi.Sockaddr, open bool) {
 	return c.to, c.open
 }
 
+// length is that of the datagram that waits.
+func (c *cork) length() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return uint64(len(c.data))
+}
+
 // drop throws away what waits: each error does (udp_flush_pending_frames).
 func (c *cork) drop() {
 	c.mu.Lock()

@@ -47,6 +47,12 @@ func (d *datagram) sendsTell() bool {
 	return !isRaw
 }
 
+func (d *datagram) isPending() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.soError != 0
+}
+
 // pendingError takes the pending error, in a call of withError's.
 func (d *datagram) pendingError() unix.Errno {
 	d.mu.Lock()

@@ -76,38 +76,34 @@ func (d *datagram) receiveMsg(t trap.Task, fd int32, addr uint64, r recvRequest,
 	return d.receiveOne(t, fd, r, d.deadline())
 }
 
-// writeMsghdr writes back what recvmsg(2) tells beside the payload.
+// writeMsghdr writes back what recvmsg(2) tells beside the payload, in the order of
+// ____sys_recvmsg: a program may have one lie upon the other.
 func writeMsghdr(t trap.Task, addr uint64, h abi.Msghdr, m delivered) unix.Errno {
+	control := []byte(nil)
+	room := int(min(h.ControlLen, maxControl))
+	if h.Control == 0 {
+		room = 0
+	}
+	for _, c := range m.control {
+		var truncated bool
+		if control, truncated = abi.AppendCmsg(control, room, c); truncated {
+			m.flags |= unix.MSG_CTRUNC
+		}
+	}
+	if len(control) > 0 && t.WriteMemory(h.Control, control) != 0 {
+		control = nil // nobody looks whether put_cmsg fails
+	}
 	if h.Name != 0 {
 		var name []byte
 		if !m.nameless {
 			name = m.from.Bytes()
 		}
-		if n := min(int(h.NameLen), len(name)); n > 0 {
-			if errno := t.WriteMemory(h.Name, name[:n]); errno != 0 {
-				return errno
-			}
-		}
-		h.NameLen = uint32(len(name))
-	}
-	control := []byte(nil)
-	for _, c := range m.control {
-		var truncated bool
-		if control, truncated = abi.AppendCmsg(control, int(min(h.ControlLen, maxControl)), c); truncated {
-			m.flags |= unix.MSG_CTRUNC
-		}
-	}
-	if h.Control != 0 && len(control) > 0 {
-		if errno := t.WriteMemory(h.Control, control); errno != 0 {
+		if errno := moveAddress(t, name, h.Name, addr+abi.OffsetMsghdrNameLen); errno != 0 {
 			return errno
 		}
 	}
 	h.ControlLen, h.Flags = uint64(len(control)), uint32(m.flags)
-	b := h.Bytes()
-	if errno := t.WriteMemory(addr+abi.OffsetMsghdrNameLen, b[abi.OffsetMsghdrNameLen:abi.OffsetMsghdrNameLen+4]); errno != 0 {
-		return errno
-	}
-	return t.WriteMemory(addr+abi.OffsetMsghdrControlLen, b[abi.OffsetMsghdrControlLen:abi.OffsetMsghdrFlags+4])
+	return t.WriteMemory(addr+abi.OffsetMsghdrControlLen, h.Bytes()[abi.OffsetMsghdrControlLen:abi.OffsetMsghdrFlags+4])
 }
 
 // maxControl is the default net.core.optmem_max since Linux 6.7, in bytes: no
@@ -146,6 +142,10 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		Flags: unix.MSG_DONTWAIT | r.flags&(unix.MSG_PEEK|unix.MSG_TRUNC),
 	}
 	q.Check = func(t trap.Task) *trap.Verdict {
+		if errno := d.errorBefore(); errno != 0 {
+			v := r.fail(errno)
+			return &v
+		}
 		var there bool
 		if a, there = d.oldest(); there {
 			return nil
@@ -164,6 +164,15 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		return r.finish(t, delivered{n: n, flags: flags&^unix.MSG_CMSG_CLOEXEC | r.flags&unix.MSG_CMSG_CLOEXEC, from: a.from, control: d.want.messages(d.idn.family, a)})
 	}
 	return q.Verdict()
+}
+
+// errorBefore takes a pending error that the surrogate does not show: it comes before
+// data (__skb_try_recv_datagram).
+func (d *datagram) errorBefore() unix.Errno {
+	d.pulling.Lock()
+	d.takePending()
+	d.pulling.Unlock()
+	return d.unraisedError()
 }
 
 // receiveFailed is the verdict on the surrogate's errno: of a pending error, or

@@ -23,7 +23,7 @@ func (o outgoing) length() (n uint64) {
 	for _, v := range o.vec {
 		n += v.length
 	}
-	return n
+	return min(n, maxTransfer) // __import_iovec
 }
 
 // send is sendto(2) with an address, sendmsg(2) and sendmmsg(2).
@@ -66,6 +66,11 @@ func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
 	if errno := d.autobind(); errno != 0 {
 		return 0, errno
 	}
+	if n, ok := d.tr.(*netlinkTransport); ok {
+		if errno := n.checkSend(t, &o); errno != 0 {
+			return 0, errno
+		}
+	}
 	if errno := d.checkSize(o); errno != 0 {
 		return 0, errno
 	}
@@ -73,10 +78,10 @@ func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
-	if o.flags&unix.MSG_PROXY != 0 && d.tr.endpoint() != nil {
-		return int(o.length()), d.unrouted(to, sc) // MSG_PROBE: ip_make_skb makes no packet
+	if d.probes(o.flags) {
+		return int(o.length()), d.unrouted(to, sc)
 	}
-	p, errno := d.payload(t, o, to)
+	p, errno := d.payload(t, o, to, sc)
 	if errno != 0 {
 		if earlier := d.unrouted(to, sc); earlier != 0 {
 			errno = earlier
@@ -85,6 +90,12 @@ func (d *datagram) sendOut(t trap.Task, o outgoing) (int, unix.Errno) {
 		return 0, errno
 	}
 	return len(p), d.gatherOrSend(p, to, sc, o.flags&unix.MSG_MORE != 0)
+}
+
+// probes says whether a send only looks for the route: MSG_PROBE, with which
+// ip_make_skb makes no packet and takes nothing of the message.
+func (d *datagram) probes(flags int32) bool {
+	return flags&unix.MSG_PROXY != 0 && d.tr.endpoint() != nil
 }
 
 // whither is where a datagram goes, nil: to the peer, and with which control data.
@@ -96,8 +107,10 @@ func (d *datagram) whither(t trap.Task, o outgoing) (*abi.Sockaddr, *stack.SendC
 	}
 	to, errno := d.destination(o.name)
 	isIPv4 := (to != nil || o.name == nil && !open) && d.leavesByIPv4(to)
-	if errno == 0 && isIPv4 {
-		errno = d.checkMapped(o)
+	if f, _ := abi.Family(o.name); errno == 0 && isIPv4 || errno != 0 && f == unix.AF_INET && d.idn.family == unix.AF_INET6 && isUDP(&d.idn) {
+		if earlier := d.checkMapped(o); earlier != 0 { // before what is wrong with the address
+			errno = earlier
+		}
 	}
 	if open && errno == 0 {
 		if isIPv4 && !corked.Addr.Addr().Unmap().Is4() {
@@ -106,7 +119,7 @@ func (d *datagram) whither(t trap.Task, o outgoing) (*abi.Sockaddr, *stack.SendC
 		return nil, nil, errno
 	}
 	if errno == 0 {
-		errno = d.checkDestination(to)
+		errno = d.checkDestination(to, isIPv4)
 	}
 	if errno != 0 {
 		return nil, nil, errno
@@ -149,6 +162,7 @@ func (d *datagram) destination(raw []byte) (*abi.Sockaddr, unix.Errno) {
 	if sa.Family == unix.AF_UNSPEC {
 		return nil, 0
 	}
+	sa.Addr = d.loopbackIfMapped(sa.Addr)
 	return &sa, 0
 }
 
@@ -220,11 +234,13 @@ func (d *datagram) sendMany(t trap.Task, c trap.Call) trap.Verdict {
 		if errno == 0 {
 			errno = writeInt32(t, addr+abi.OffsetMMsghdrLen, int32(n))
 		}
-		if errno != 0 {
-			if i > 0 {
-				return trap.Done(int64(i))
-			}
+		switch {
+		case errno != 0 && i > 0:
+			return trap.Done(int64(i))
+		case errno != 0:
 			return trap.Fail(errno)
+		case n > 0 && d.probes(c.Int32(3)):
+			return trap.Done(int64(i + 1)) // it ends behind a message of which something is left
 		}
 	}
 	return trap.Done(int64(count))

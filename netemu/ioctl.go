@@ -33,8 +33,9 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 		return e.netlink.Host()
 	}
 	errno := ifreq.Handle(e.stack, set, on, uint32(c.Args[1]), c.Pointer(2), t)
-	bridge := uint32(c.Args[1])&^3 == unix.SIOCBRADDBR // asks for the right first (br_ioctl_stub)
-	if errno == unix.ENOTTY || errno == unix.EPERM && !bridge || errno == unix.EOPNOTSUPP {
+	bridge := uint32(c.Args[1])&^3 == unix.SIOCBRADDBR                                      // asks for the right first (br_ioctl_stub)
+	stamp := uint32(c.Args[1]) == unix.SIOCGSTAMP || uint32(c.Args[1]) == unix.SIOCGSTAMPNS // sock_ioctl's own
+	if errno == unix.ENOTTY && !stamp || errno == unix.EPERM && !bridge || errno == unix.EOPNOTSUPP {
 		if errno := t.ReadMemory(c.Pointer(2), make([]byte, abi.SizeofIfreq)); errno != 0 {
 			return trap.Fail(errno) // sock_do_ioctl copies a request of any number in
 		}

@@ -38,7 +38,7 @@ type listener struct {
 func (s *stream) listen(t trap.Task, fd int32, backlog int32) unix.Errno {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != fresh && s.state != listening || s.untold {
+	if s.state != fresh && s.state != listening || s.untold || s.disconnecting {
 		return unix.EINVAL
 	}
 	file, errno := s.borrowLocked(t, fd)

@@ -87,6 +87,43 @@ func (n *netlinkTransport) peer() (abi.Sockaddr, unix.Errno) {
 	return abi.Sockaddr{Family: unix.AF_NETLINK}, 0
 }
 
+// checkSend is what netlink_sendmsg does before it looks at the payload: it has its
+// own order, and gives the socket its port.
+func (n *netlinkTransport) checkSend(t trap.Task, o *outgoing) unix.Errno {
+	switch {
+	case o.flags&unix.MSG_OOB != 0:
+		return unix.EOPNOTSUPP
+	case o.length() == 0:
+		return unix.ENODATA
+	case len(o.name) == 0:
+		o.name = nil
+	}
+	if _, errno := n.sock.sendControl(t, o.control, nil); errno != 0 {
+		return errno
+	}
+	if o.name != nil {
+		if f, errno := abi.Family(o.name); errno != 0 || f != unix.AF_NETLINK {
+			return unix.EINVAL
+		}
+		to, errno := remoteAddress(unix.AF_NETLINK, o.name)
+		if errno == 0 {
+			errno = netlink.Destination(to.PortID, to.Groups)
+		}
+		if errno != 0 {
+			return errno
+		}
+	}
+	return n.bindAny()
+}
+
+// bindAny gives the socket a port id if it has none.
+func (n *netlinkTransport) bindAny() unix.Errno {
+	if pid, _ := n.conn.Local(); pid != 0 {
+		return 0
+	}
+	return n.conn.Bind(0, 0)
+}
+
 func (n *netlinkTransport) send(p []byte, to *abi.Sockaddr, _ *stack.SendControl) unix.Errno {
 	if to != nil {
 		if errno := netlink.Destination(to.PortID, to.Groups); errno != 0 {
@@ -96,10 +133,8 @@ func (n *netlinkTransport) send(p []byte, to *abi.Sockaddr, _ *stack.SendControl
 	if len(p) == 0 {
 		return unix.ENODATA
 	}
-	if pid, _ := n.conn.Local(); pid == 0 {
-		if errno := n.conn.Bind(0, 0); errno != 0 {
-			return errno
-		}
+	if errno := n.bindAny(); errno != 0 {
+		return errno
 	}
 	replies, errno := n.conn.Send(p)
 	for _, r := range replies {

@@ -18,6 +18,7 @@ func (d *datagram) sendControl(t trap.Task, control []byte, to *abi.Sockaddr) (*
 		return nil, 0
 	}
 	out := &stack.SendControl{TTL: -1, HopLimit: -1}
+	isIPv4 := d.leavesByIPv4(to)
 	for m, errno := range abi.Cmsgs(control) {
 		if errno != 0 {
 			return nil, errno
@@ -26,24 +27,31 @@ func (d *datagram) sendControl(t trap.Task, control []byte, to *abi.Sockaddr) (*
 			d.e.ledger.count(t, "control message", optionKey{m.Level, m.Type})
 			return nil, errno
 		}
-		if errno := d.checkPktInfo(out.PktInfo, to); errno != 0 {
+		if errno := d.checkPktInfo(out.PktInfo, isIPv4); errno != 0 {
 			return nil, errno
 		}
 	}
+	if isIPv4 && d.noDevice(out.PktInfo) {
+		return nil, unix.ENODEV // of the route, behind all messages
+	}
 	return out, 0
+}
+
+func (d *datagram) noDevice(p *stack.PktInfo) bool {
+	return p != nil && p.NIC != 0 && !d.e.hasInterface(p.NIC)
 }
 
 func (e *Emulator) hasInterface(index int32) bool {
 	return slices.ContainsFunc(e.stack.Interfaces(), func(i stack.Interface) bool { return i.Index == index })
 }
 
-// checkPktInfo says whether a datagram to to may have the source p, nil: any.
-func (d *datagram) checkPktInfo(p *stack.PktInfo, to *abi.Sockaddr) unix.Errno {
+// checkPktInfo says whether a datagram may have the source p, nil: any.
+func (d *datagram) checkPktInfo(p *stack.PktInfo, isIPv4 bool) unix.Errno {
 	switch {
 	case p == nil:
-	case p.NIC != 0 && !d.e.hasInterface(p.NIC):
+	case !isIPv4 && d.noDevice(p):
 		return unix.ENODEV
-	case p.Local.Is6() && p.Local.Is4In6() != d.leavesByIPv4(to):
+	case p.Local.Is6() && p.Local.Is4In6() != isIPv4:
 		return unix.EINVAL
 	case p.Local.Is6() && !p.Local.Is4In6() && (p.Local.IsMulticast() || !d.e.local(p.Local)):
 		return unix.EINVAL
@@ -106,7 +114,7 @@ func addControl4(out *stack.SendControl, m abi.Cmsg) unix.Errno {
 		return errno
 	case unix.IP_PKTINFO:
 		p, errno := abi.ParseInPktinfo(m.Data)
-		out.PktInfo = &stack.PktInfo{NIC: p.NIC, Local: specified(p.Local)}
+		out.PktInfo = &stack.PktInfo{NIC: lastInterface(p.NIC, out.PktInfo), Local: specified(p.Local)}
 		return errno
 	}
 	return unix.EINVAL
@@ -124,10 +132,18 @@ func addControl6(out *stack.SendControl, m abi.Cmsg) unix.Errno {
 		return errno
 	case unix.IPV6_PKTINFO:
 		p, errno := abi.ParseIn6Pktinfo(m.Data)
-		out.PktInfo = &stack.PktInfo{NIC: p.NIC, Local: specified(p.Addr)}
+		out.PktInfo = &stack.PktInfo{NIC: lastInterface(p.NIC, out.PktInfo), Local: specified(p.Addr)}
 		return errno
 	}
 	return unix.EINVAL
+}
+
+// lastInterface is nic, or, where that is 0, the one of an earlier message.
+func lastInterface(nic int32, earlier *stack.PktInfo) int32 {
+	if nic == 0 && earlier != nil {
+		return earlier.NIC
+	}
+	return nic
 }
 
 // controlInt is the int of a control message; EINVAL outside of least to most, or

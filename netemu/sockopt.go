@@ -36,9 +36,13 @@ type option struct {
 	answer func(t trap.Task, c trap.Call, s socket, length int) unix.Errno
 	// deny says why a socket cannot have the option set, denyGet why not read.
 	deny, denyGet func(s socket) unix.Errno
+	// denyLate rows look at the length before deny.
+	denyLate bool
 	// least and most bound the length of a value that can be set, in bytes;
 	// outside: EINVAL. 0 is no bound.
 	least, most int
+	// huge rows are ENOBUFS for a value above net.core.optmem_max.
+	huge bool
 	// short rows take a value shorter than their level's least for 0.
 	short bool
 	// unchecked rows are without the level's first look at the value.
@@ -104,7 +108,7 @@ func (e *Emulator) countLevel(t trap.Task, s socket, k optionKey) {
 // setNative lets the kernel set an option of the surrogate, and hears of it.
 func setNative(s socket, k optionKey, row option, a argument) trap.Verdict {
 	value, errno := a.bytes(row.size) // the kernel says what is wrong with it
-	if errno == 0 && row.deny != nil && row.deny(s) != 0 {
+	if errno == 0 && len(value) >= abi.SizeofInt && row.deny != nil && row.deny(s) != 0 {
 		return trap.Fail(row.deny(s))
 	}
 	return trap.RunThen(nil, func(t trap.Task, ret int64) trap.Verdict {

@@ -1,6 +1,10 @@
 package netemu
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"netbox/netemu/stack"
+)
 
 // inheritOptions gives an accepted connection, which no task holds yet, the
 // options of its listener, as sk_clone copies them. Netstack has copied those
@@ -18,6 +22,9 @@ func inheritOptions(parent, child *stream) {
 // keepOptions gives a new socket, whose T is file, or -1 if it keeps its T, all options of the one that
 // it takes the place of.
 func keepOptions(parent, child *stream, file int) {
+	if device, errno := parent.ep.GetInt(stack.BindToDevice); errno == 0 {
+		child.ep.BindScope(int32(device)) // which an address may have said
+	}
 	child.mem.copyFrom(&parent.mem)
 	for _, set := range child.mem.settings() {
 		setAgain(child, file, optionOf(child, set.key), set)

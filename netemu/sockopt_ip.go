@@ -34,7 +34,7 @@ var ipOptions = sourceRows(stack.MaxSources4, map[int32]option{
 	unix.IP_DROP_SOURCE_MEMBERSHIP: membership("IP_DROP_SOURCE_MEMBERSHIP", abi.SizeofIPMreqSource, abi.ParseIPMreqSource, changeSource(stack.FilterInclude, false)),
 	unix.IP_BLOCK_SOURCE:           membership("IP_BLOCK_SOURCE", abi.SizeofIPMreqSource, abi.ParseIPMreqSource, changeSource(stack.FilterExclude, true)),
 	unix.IP_UNBLOCK_SOURCE:         membership("IP_UNBLOCK_SOURCE", abi.SizeofIPMreqSource, abi.ParseIPMreqSource, changeSource(stack.FilterExclude, false)),
-	unix.IP_MSFILTER:               {name: "IP_MSFILTER", least: abi.SizeofIPMsfilter, set: setFilter(stack.MaxSources4, abi.ParseIPMsfilter), partial: "cannot be read"},
+	unix.IP_MSFILTER:               {name: "IP_MSFILTER", huge: true, least: abi.SizeofIPMsfilter, set: setFilter(stack.MaxSources4, abi.ParseIPMsfilter), partial: "cannot be read"},
 
 	unix.IP_OPTIONS:              {name: "IP_OPTIONS", set: setIPOptions, get: getIPOptions, size: maxIPOptions + 1, partial: "only padding can be set"},
 	unix.IP_PKTOPTIONS:           {name: "IP_PKTOPTIONS", get: getPacketOptions, partial: "none are kept"},

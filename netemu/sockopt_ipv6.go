@@ -29,8 +29,8 @@ var ipv6Options = sourceRows(stack.MaxSources6, map[int32]option{
 	unix.IPV6_MULTICAST_LOOP:  {name: "IPV6_MULTICAST_LOOP", setInt: setMulticastLoop6, getInt: flag("", stack.MulticastLoop).getInt},
 	unix.IPV6_MULTICAST_IF:    {name: "IPV6_MULTICAST_IF", deny: notOnStreams(unix.ENOPROTOOPT), setInt: setMulticastInterface6, getInt: recall("IPV6_MULTICAST_IF", 0)},
 	unix.IPV6_MULTICAST_ALL:   flag("IPV6_MULTICAST_ALL", stack.MulticastAll6),
-	unix.IPV6_ADD_MEMBERSHIP:  membership("IPV6_ADD_MEMBERSHIP", abi.SizeofIPv6Mreq, abi.ParseIPv6Mreq, join),
-	unix.IPV6_DROP_MEMBERSHIP: membership("IPV6_DROP_MEMBERSHIP", abi.SizeofIPv6Mreq, abi.ParseIPv6Mreq, leave),
+	unix.IPV6_ADD_MEMBERSHIP:  late(notOnStreams(unix.EPROTO), membership("IPV6_ADD_MEMBERSHIP", abi.SizeofIPv6Mreq, abi.ParseIPv6Mreq, join)),
+	unix.IPV6_DROP_MEMBERSHIP: late(notOnStreams(unix.EPROTO), membership("IPV6_DROP_MEMBERSHIP", abi.SizeofIPv6Mreq, abi.ParseIPv6Mreq, leave)),
 
 	unix.IPV6_PKTINFO:          {name: "IPV6_PKTINFO", least: abi.SizeofIn6Pktinfo, size: abi.SizeofIn6Pktinfo, set: setStickyInfo, partial: "the interface only, for what is received too"},
 	unix.IPV6_RECVPATHMTU:      rememberedFlag("IPV6_RECVPATHMTU", "the path's MTU is the link's", 0),

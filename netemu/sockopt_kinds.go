@@ -189,6 +189,12 @@ func only(deny func(socket) unix.Errno, o option) option {
 	return o
 }
 
+// late is a row that looks at the length before deny.
+func late(deny func(socket) unix.Errno, o option) option {
+	o.deny, o.denyLate = deny, true
+	return o
+}
+
 // onlyEver is a row that cannot be read there either.
 func onlyEver(deny func(socket) unix.Errno, o option) option {
 	o.deny, o.denyGet = deny, deny

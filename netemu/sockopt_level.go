@@ -130,7 +130,7 @@ func (l *level) copyIn(s socket, row option, known bool, a argument) ([]byte, un
 			return nil, errno
 		}
 	}
-	if row.deny != nil {
+	if row.deny != nil && (!row.denyLate || a.length >= row.least) {
 		if errno := row.deny(s); errno != 0 {
 			return nil, errno
 		}
@@ -140,6 +140,8 @@ func (l *level) copyIn(s socket, row option, known bool, a argument) ([]byte, un
 		return nil, unix.ENOPROTOOPT
 	case a.length < row.least || row.most > 0 && a.length > row.most || isInt && !row.short && a.length < l.least:
 		return nil, unix.EINVAL
+	case row.huge && a.length > maxControl:
+		return nil, unix.ENOBUFS
 	case isInt:
 		return abi.IntBytes(v), 0
 	}

@@ -156,7 +156,7 @@ func sourceRows(most int, rows map[int32]option) map[int32]option {
 	rows[unix.MCAST_LEAVE_SOURCE_GROUP] = row("MCAST_LEAVE_SOURCE_GROUP", changeSource(stack.FilterInclude, false))
 	rows[unix.MCAST_BLOCK_SOURCE] = row("MCAST_BLOCK_SOURCE", changeSource(stack.FilterExclude, true))
 	rows[unix.MCAST_UNBLOCK_SOURCE] = row("MCAST_UNBLOCK_SOURCE", changeSource(stack.FilterExclude, false))
-	rows[unix.MCAST_MSFILTER] = option{name: "MCAST_MSFILTER", least: abi.SizeofGroupFilter, size: abi.SizeofGroupFilter + most*abi.SizeofSockaddrStorage,
+	rows[unix.MCAST_MSFILTER] = option{name: "MCAST_MSFILTER", huge: true, least: abi.SizeofGroupFilter, size: abi.SizeofGroupFilter + most*abi.SizeofSockaddrStorage,
 		set: setFilter(most, abi.ParseGroupFilter), partial: "cannot be read"}
 	return rows
 }

@@ -85,7 +85,7 @@ func compareOption(t *testing.T, task *optionTask, id identity, k optionKey, row
 			check(fmt.Sprintf("get %d after %d", length, v), fmt.Sprint(x, a), fmt.Sprint(y, b))
 		}
 	}
-	for _, length := range []int{0, 1, 3, 8, 16} {
+	for _, length := range []int{0, 1, 3, 8, 16, 32} {
 		value := slices.Repeat([]byte{1}, length)
 		check(fmt.Sprintf("set length %d", length), want.set(t, k, value), got.set(t, k, value))
 	}

@@ -60,14 +60,18 @@ type stream struct {
 	idle bool
 	// bound is the address that bind(2) was given.
 	bound *stack.Addr
-	// soError is what SO_ERROR will tell, once.
-	soError unix.Errno
+	// soError is what SO_ERROR will tell, once; kept is what has ended a recvmmsg(2)
+	// behind its first message, of which the surrogate knows nothing.
+	soError, kept unix.Errno
 	// reported says that connect(2) has told the outcome of a handshake that it
 	// left behind with EINPROGRESS.
 	reported bool
 	// untold says that a fresh socket has taken the place of one whose failure
 	// connect(2) has not told yet.
 	untold bool
+	// disconnecting says that shutdown(2) came before connect(2) could tell a failure,
+	// which leaves nothing but connect(AF_UNSPEC) (inet_shutdown).
+	disconnecting bool
 	// failedConnect says that the socket is over for want of a connection, so
 	// that connect may be tried again.
 	failedConnect bool
@@ -223,14 +227,18 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 		s.endLocked(0, true)
 		return trap.Done(0)
 	case connected:
+		s.reported = true // SS_CONNECTED
 	case over:
 		// Shut down already; Linux says so only when the peer has closed too.
 		if s.lingersLocked() {
 			return trap.Done(0)
 		}
+		s.shutFresh = s.shutFresh || s.wornLocked() && how != unix.SHUT_WR
+		s.disconnecting = s.disconnecting || s.wornLocked() && !s.reported
 		return trap.Fail(unix.ENOTCONN)
 	default:
 		s.shutFresh = s.shutFresh || how != unix.SHUT_WR
+		s.disconnecting = s.disconnecting || s.untold
 		return trap.Fail(unix.ENOTCONN)
 	}
 	if how != unix.SHUT_WR {
@@ -261,7 +269,7 @@ func (s *stream) lingersLocked() bool {
 func (s *stream) errorPending() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.soError != 0
+	return s.soError != 0 || s.kept != 0
 }
 
 // takeError is SO_ERROR; shown says that the surrogate still had an error to
@@ -269,11 +277,11 @@ func (s *stream) errorPending() bool {
 func (s *stream) takeError(shown bool) unix.Errno {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	errno := s.soError
-	s.soError = 0
+	errno, kept := s.soError, s.kept
+	s.soError, s.kept = 0, 0
 	s.unwatchLocked()
-	if !shown && s.state == over {
-		return 0
+	if errno == 0 || !shown && s.state == over {
+		return kept
 	}
 	return errno
 }
@@ -282,10 +290,11 @@ func (s *stream) takeError(shown bool) unix.Errno {
 func (s *stream) takeUnshown() unix.Errno {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == over {
-		return 0
+	errno := s.kept
+	s.kept = 0
+	if errno == 0 && s.state != over {
+		errno = s.soError
+		s.soError = 0
 	}
-	errno := s.soError
-	s.soError = 0
 	return errno
 }

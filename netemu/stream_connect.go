@@ -23,6 +23,9 @@ func (s *stream) connect(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	if f == unix.AF_UNSPEC {
 		return s.disconnectLocked(t, fd)
 	}
+	if s.disconnecting {
+		return trap.Fail(unix.EINVAL)
+	}
 	if s.untold {
 		s.untold = false
 		return trap.Fail(s.outcomeLocked())
@@ -67,7 +70,7 @@ func (s *stream) startLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	if errno != 0 && errno != unix.EINPROGRESS {
 		return trap.Fail(errno)
 	}
-	s.soError = 0 // tcp_connect_init
+	s.soError, s.kept = 0, 0 // tcp_connect_init
 	s.target = sa.Addr
 	s.rememberLocked()
 	if v, ok := s.promptLocked(t, fd, file); ok {
@@ -116,6 +119,7 @@ func (s *stream) outcomeLocked() unix.Errno {
 	if s.state == connected {
 		return 0
 	}
+	s.shutFresh = false // tcp_disconnect
 	errno := s.soError
 	s.soError = 0
 	if errno == 0 {

@@ -7,9 +7,11 @@ import (
 // stopListeningLocked is shutdown(2) of a listener.
 func (s *stream) stopListeningLocked(how int32) unix.Errno {
 	if s.listener.stopped() {
+		s.shutFresh = s.shutFresh || how != unix.SHUT_WR
 		return unix.ENOTCONN
 	}
 	if how != unix.SHUT_WR {
+		s.shutFresh = false // tcp_disconnect
 		s.listener.stop()
 		s.sur.CloseWrite()
 	}

@@ -22,7 +22,7 @@ func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 	state := s.state
 	shut := state == over || s.writeShut
 	s.mu.Unlock()
-	if errno := s.takeUnshown(); errno != 0 {
+	if errno := s.errorBefore(t, c, state == connected && !shut); errno != 0 {
 		return trap.Fail(errno)
 	}
 	switch {
@@ -46,6 +46,17 @@ func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 	args := c.Args
 	args[3], args[4], args[5] = inline(args[3]), 0, 0
 	return trap.RunThen(&args, passOn)
+}
+
+// errorBefore is what keeps the first message from being sent: a wrong control
+// message, where they are looked at, then a pending error.
+func (s *stream) errorBefore(t trap.Task, c trap.Call, looked bool) unix.Errno {
+	if looked && c.NR != unix.SYS_SENDTO {
+		if _, errno := copyBare(t, c.Pointer(1), false); errno != 0 {
+			return errno
+		}
+	}
+	return s.takeUnshown()
 }
 
 // inline is message flags without MSG_OOB. Netstack knows no urgent pointer, so

@@ -25,11 +25,11 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(errno)
 	}
 	if c.NR == unix.SYS_RECVMMSG && c.Int32(2) == 0 {
-		return trap.RunThen(nil, s.corrected) // which looks for a pending error all the same
+		return s.receiveNone(c.Int32(0), flags)
 	}
 	s.mu.Lock()
-	state := s.state
-	if s.wornLocked() && (state == listening || s.reported) {
+	state, keeps := s.state, s.kept != 0
+	if s.newLocked() {
 		state = fresh
 	}
 	s.mu.Unlock()
@@ -41,7 +41,7 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 	case flags&unix.MSG_OOB != 0:
 		return trap.Fail(unix.EINVAL)
 	case state != fresh:
-		return s.readNameless(t, c, state == over)
+		return s.readFirst(t, c, state == over, keeps)
 	}
 	if errno := s.takeUnshown(); errno != 0 {
 		return trap.Fail(errno)
@@ -50,6 +50,15 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return s.receiveNothing(t, c)
 	}
 	return trap.Fail(unix.ENOTCONN)
+}
+
+// receiveNone is a recvmmsg(2) of no messages, which looks for a pending error all the
+// same (do_recvmmsg).
+func (s *stream) receiveNone(fd, flags int32) trap.Verdict {
+	if flags&unix.MSG_ERRQUEUE != 0 {
+		return trap.Done(0)
+	}
+	return s.shownFirst(fd, 0)
 }
 
 // checkReceive makes the checks of the system call itself and finds its flags.
@@ -86,7 +95,30 @@ func (s *stream) receiveNothing(t trap.Task, c trap.Call) trap.Verdict {
 func (s *stream) shutUnconnected() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state == fresh && s.shutFresh
+	return s.shutFresh && (s.state == fresh || s.newLocked())
+}
+
+// readFirst is a receiving call of a connection. A kept error comes when there is
+// nothing to read (tcp_recvmsg_locked).
+func (s *stream) readFirst(t trap.Task, c trap.Call, ended, keeps bool) trap.Verdict {
+	if !keeps {
+		return s.readNameless(t, c, ended)
+	}
+	look := &trap.Receive{FD: c.Int32(0), Flags: unix.MSG_DONTWAIT | unix.MSG_PEEK}
+	look.Then = func(t trap.Task, ret int64, _ int, _ int32) trap.Verdict {
+		if ret == -int64(unix.EAGAIN) {
+			if errno := s.takeUnshown(); errno != 0 {
+				return trap.Fail(errno)
+			}
+		}
+		v := s.readNameless(t, c, ended)
+		if v.Kind == trap.KindNative && (v.Native == nil || v.Native.Args == nil) { // not from here
+			args := c.Args
+			return trap.RunThen(&args, s.corrected)
+		}
+		return v
+	}
+	return look.Verdict()
 }
 
 // readNameless lets the kernel run a receiving call. An address that it asks for
@@ -107,7 +139,8 @@ func (s *stream) readNameless(t trap.Task, c trap.Call, ended bool) trap.Verdict
 		})
 	case c.NR == unix.SYS_RECVMSG && named(t, c.Pointer(1)):
 		return s.receiveMsg(t, c, c.Pointer(1), c.Int32(2), s.corrected)
-	case c.NR == unix.SYS_RECVMMSG && anyNamed(t, c):
+	case c.NR == unix.SYS_RECVMMSG:
+		// An error behind the first message would stay with the surrogate.
 		end, _ := receiveDeadline(t, c) // checked before
 		return s.receiveEach(t, c, end, 0)
 	case ended:
@@ -120,15 +153,6 @@ func (s *stream) readNameless(t trap.Task, c trap.Call, ended bool) trap.Verdict
 func named(t trap.Task, addr uint64) bool {
 	h, errno := copyMsghdr(t, addr)
 	return errno == 0 && h.Name != 0
-}
-
-func anyNamed(t trap.Task, c trap.Call) bool {
-	for i := range min(uint32(c.Args[2]), maxIovec) {
-		if named(t, c.Pointer(1)+uint64(i)*abi.SizeofMMsghdr) {
-			return true
-		}
-	}
-	return false
 }
 
 // receiveMsg receives into the msghdr at addr, whose name stays empty, and ends
@@ -193,8 +217,8 @@ func (s *stream) receiveEach(t trap.Task, c trap.Call, end time.Time, i uint32) 
 func (s *stream) keepError(errno unix.Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if errno != unix.EAGAIN && s.state != over {
-		s.soError = errno
+	if errno != unix.EAGAIN {
+		s.kept = errno
 	}
 }
 

@@ -1,6 +1,7 @@
 package netemu
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -54,6 +55,8 @@ type udp struct {
 	// stack's choice and the association is dissolved: udp_disconnect gives it
 	// up then. Netstack keeps it, unseen, until the socket is used again.
 	named, released bool
+	// host is the address that bind(2) was given, which stays.
+	host netip.Addr
 	// port is the one that filters see.
 	port atomic.Uint32
 }
@@ -65,7 +68,9 @@ func (u *udp) bind(sa abi.Sockaddr) unix.Errno {
 	u.notePort()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.named = u.named || errno == 0 && sa.Addr.Port() != 0
+	if errno == 0 {
+		u.named, u.released, u.host = u.named || sa.Addr.Port() != 0, false, sa.Addr.Addr()
+	}
 	return errno
 }
 
@@ -73,6 +78,7 @@ func (u *udp) disconnect() unix.Errno {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.released = !u.named
+	u.ep.BindScope(0) // __udp_disconnect
 	return u.inet.disconnect()
 }
 
@@ -106,7 +112,7 @@ func (u *udp) name() (abi.Sockaddr, unix.Errno) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.released {
-		return sockaddr(u.family, stack.Addr{}), 0
+		return sockaddr(u.family, stack.Addr{AddrPort: netip.AddrPortFrom(u.host, 0)}), 0
 	}
 	return u.inet.name()
 }

@@ -32,6 +32,21 @@ func NeedsScope(a netip.Addr) bool {
 	return a.Is6() && !a.Is4In6() && (a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsInterfaceLocalMulticast())
 }
 
+// connectScope binds the socket to the interface of a link-local address that it
+// connects to, also if it fails then (__ip6_datagram_connect, tcp_v6_connect).
+func (e *Endpoint) connectScope(a Addr) unix.Errno {
+	switch bound := e.ep.SocketOptions().GetBindToDevice(); {
+	case bound == 0 && a.NIC == 0, bound != 0 && a.NIC != 0 && a.NIC != bound:
+		return unix.EINVAL
+	case bound == 0:
+		e.BindScope(a.NIC)
+	}
+	return 0
+}
+
+// BindScope binds the socket to an interface. One that is not there is forgotten.
+func (e *Endpoint) BindScope(nic int32) { _ = e.ep.SocketOptions().SetBindToDevice(nic) }
+
 // checkDestination says what is wrong with sending to a before netstack looks.
 func (e *Endpoint) checkDestination(a Addr) unix.Errno {
 	ip := a.Addr()
@@ -41,7 +56,7 @@ func (e *Endpoint) checkDestination(a Addr) unix.Errno {
 		}
 	}
 	broadcast := e.s.isBroadcast(ip.Unmap())
-	if broadcast && !e.s.routed(ip) && !e.hasSource() {
+	if broadcast && !e.s.routed(ip) && !e.hasSource() && e.ep.SocketOptions().GetBindToDevice() == 0 {
 		return unix.ENETUNREACH // with a source address its device is the way
 	}
 	if e.kind == kindTCP && (broadcast || ip.Unmap().IsMulticast()) {
@@ -55,10 +70,16 @@ func (e *Endpoint) checkDestination(a Addr) unix.Errno {
 
 // hasSource says whether an IPv4 socket has an address to send from (inet_saddr).
 // One that is bound to a group or a broadcast address has none.
-func (e *Endpoint) hasSource() bool {
+func (e *Endpoint) hasSource() bool { return e.source().Is4() }
+
+// source is the address that the socket sends from, invalid while the route decides.
+func (e *Endpoint) source() netip.Addr {
 	local, err := e.ep.GetLocalAddress()
 	ip := toAddr(local.Addr)
-	return err == nil && ip.Is4() && !ip.IsUnspecified() && !ip.IsMulticast() && !e.s.isBroadcast(ip)
+	if err != nil || !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || e.s.isBroadcast(ip) {
+		return netip.Addr{}
+	}
+	return ip
 }
 
 // checkDestination6 is what an IPv6 socket adds.
@@ -74,7 +95,7 @@ func (e *Endpoint) checkDestination6(a Addr) unix.Errno {
 	if nic == 0 {
 		nic = e.ep.SocketOptions().GetBindToDevice()
 	}
-	if ip.IsLinkLocalUnicast() && nic == Loopback {
+	if (ip.IsLinkLocalUnicast() || ip.IsMulticast()) && nic == Loopback {
 		return unix.ENETUNREACH // which netstack takes for its own network
 	}
 	local, err := e.ep.GetLocalAddress()

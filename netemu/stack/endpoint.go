@@ -8,7 +8,6 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
-	"gvisor.dev/gvisor/pkg/tcpip/transport"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/raw"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
@@ -162,8 +161,10 @@ func (e *Endpoint) KeepVersion(a Addr) {
 // ENETUNREACH, EADDRNOTAVAIL, EACCES (broadcast without SO_BROADCAST).
 func (e *Endpoint) Connect(a Addr) unix.Errno {
 	group := e.kind == kindTCP && a.Addr().IsMulticast()
-	if NeedsScope(a.Addr()) && !group && a.NIC == 0 && e.ep.SocketOptions().GetBindToDevice() == 0 {
-		return unix.EINVAL // "connect to link-local address requires an interface"
+	if NeedsScope(a.Addr()) && !group {
+		if en := e.connectScope(a); en != 0 {
+			return en
+		}
 	}
 	if en := e.checkDestination(a); en != 0 {
 		return en
@@ -225,32 +226,6 @@ func (e *Endpoint) Accept() (*Endpoint, Addr, unix.Errno) {
 	child := e.s.newEndpoint(ep, wq, kindTCP, e.family, e.proto)
 	child.inherit(e)
 	return child, e.family.addr(peer), 0
-}
-
-// Local is getsockname(2). v4 addresses are v4-mapped on an Inet6 endpoint.
-func (e *Endpoint) Local() (Addr, unix.Errno) {
-	fa, err := e.ep.GetLocalAddress()
-	if e.kind != kindRaw && fa.Port == 0 {
-		fa.Addr = tcpip.Address{} // netstack keeps that of a bind(2) which failed
-	}
-	return e.family.addr(fa), errno(err)
-}
-
-// Remote is the peer: ENOTCONN when not connected. That of a UDP socket may have
-// port 0, which getpeername(2) does not tell (inet_getname).
-func (e *Endpoint) Remote() (Addr, unix.Errno) {
-	fa, err := e.ep.GetRemoteAddress()
-	if e.kind != kindRaw && err == nil {
-		return e.family.addr(fa), 0
-	}
-	e.mu.Lock()
-	peer := e.peer
-	e.mu.Unlock()
-	portless := e.kind == kindUDP && transport.DatagramEndpointState(e.ep.State()) == transport.DatagramEndpointStateConnected
-	if !peer.IsValid() || e.kind != kindRaw && !portless {
-		return Addr{}, unix.ENOTCONN
-	}
-	return peer, 0
 }
 
 // Shutdown is shutdown(2): ENOTCONN on an unconnected socket, which all the same

@@ -25,8 +25,8 @@ func (e *Endpoint) sendIP(src netip.Addr, p []byte, to *Addr, opts *tcpip.WriteO
 	if src.IsValid() && e.s.net.CheckLocalAddress(0, netProto(ip), fromAddr(src)) == 0 {
 		return 0, unix.EINVAL // ip_route_output_key: no device has the source
 	}
-	if local, en := e.Local(); en == 0 && !src.IsValid() && !local.Addr().IsUnspecified() {
-		src = local.Addr().Unmap()
+	if !src.IsValid() {
+		src = e.source().Unmap()
 	}
 	nic := tcpip.NICID(e.ep.SocketOptions().GetBindToDevice())
 	r, err := e.s.net.FindRoute(nic, fromAddr(src), fromAddr(ip), netProto(ip), e.ep.SocketOptions().GetMulticastLoop())

@@ -137,4 +137,23 @@ static void UNUSED drop(int fd)
 		close(fd);
 }
 
+static union address UNUSED address_at(const char *host, uint16_t port)
+{
+	union address a = { 0 };
+	if (inet_pton(AF_INET, host, &a.in.sin_addr) == 1) {
+		a.in.sin_family = AF_INET;
+		a.in.sin_port = htons(port);
+	} else {
+		a.in6.sin6_family = AF_INET6;
+		a.in6.sin6_port = htons(port);
+		EQ(inet_pton(AF_INET6, host, &a.in6.sin6_addr), 1);
+	}
+	return a;
+}
+
+// A message to to, NULL: to the peer.
+static struct msghdr UNUSED message_to(struct iovec *v, union address *to)
+{
+	return (struct msghdr){ .msg_name = to, .msg_namelen = to ? address_len(to->any.sa_family) : 0, .msg_iov = v, .msg_iovlen = 1 };
+}
 #endif

@@ -217,7 +217,8 @@ static void add_result_address(struct call *c, int at)
 	c->args[at + 1] = (long)pointer(c, &length, sizeof length, &good_length);
 	say(c, ")");
 	c->length = good_length ? (int *)c->args[at + 1] : NULL;
-	c->address = good && good_length ? address : NULL;
+	// Of a port whose half alone is stored nobody knows whose it is.
+	c->address = good && good_length && length != 3 ? address : NULL;
 }
 
 #include "message.h"
