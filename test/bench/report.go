@@ -3,86 +3,116 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"os"
-	"runtime"
-	"time"
-
-	"golang.org/x/sys/unix"
+	"slices"
+	"strings"
 )
 
-// report writes the results as a Markdown page.
-func report(w io.Writer, machine string, rounds int, results []result) error {
-	var page bytes.Buffer
-	fmt.Fprintf(&page, `# What netbox costs
+const head = `# What netbox costs
 
-Measured with `+"`make bench`"+` on %s: %s. Medians of %d rounds, native and netbox in turns; the ratio is netbox to native.
-One static C client either way; the server runs on the host, at 127.0.0.1 natively and at 10.0.2.2 (`+"`--host-loopback`"+`) from the box, uplink nat, engine auto.
+Measured on %s: %s; netbox %s. %d rounds, all columns in turns in each; a measurement lasts %s.
+Command: ` + "`%s`" + ` (` + "`make bench`" + `; ` + "`make bench-quick`" + ` takes fewer and shorter rounds). The figures are in [bench.json](bench.json).
 
-| what | native | netbox | ratio |
-|---|---:|---:|---:|
-`, time.Now().Format(time.DateOnly), machine, rounds)
-	for _, r := range results {
-		native, box := r.medians()
-		ratio := box / native
-		if r.bytes != 0 || r.perSecond {
-			ratio = native / box
-		}
-		fmt.Fprintf(&page, "| %s | %s | %s | %.2f |\n", r.name, r.value(native), r.value(box), ratio)
-	}
-	page.WriteString(`
-For throughput and rates a ratio below 1 is a loss; for times, a ratio above 1.
+![share of native](bench.svg)
+
+A cell is the share of native's pace (1 is native, less is slower, whether the row is a time or a rate), then the median, and in brackets the least and the most.
+The programs are the same everywhere; the servers run on the host, at 127.0.0.1 natively and at 10.0.2.2 (` + "`--host-loopback`" + `) from the box. "netbox" is the default: uplink nat, engine auto, fast path.
+*One core*: program, netbox and server on one processor; *two cores*: program and netbox on one, server on the other; else nobody is pinned (taskset). Where a process is woken on another core decides a round trip.
+
+## netbox
+
+**Bold** is where the aim of issue 4 is reached; the aim stands beside it.
+
+`
+
+const peersHead = `
+## Peers
+
+The same programs in what others make of a network. proxychains4 carries TCP of dynamic programs by a SOCKS5 proxy; strace isolates nothing: it shows what stops alone cost.
+
+`
+
+const foot = `
 A call that netbox does not trap costs what any seccomp filter makes it cost: the kernel looks at its map of allowed calls. The row "natively under a filter that allows all" has that on both sides.
-`)
-	_, err := w.Write(page.Bytes())
-	return err
-}
+`
 
-// value puts nanoseconds into the row's unit.
-func (m measurement) value(ns float64) string {
-	switch {
-	case m.bytes != 0:
-		return fmt.Sprintf("%.2f GB/s", float64(m.bytes)/ns)
-	case m.perSecond:
-		return fmt.Sprintf("%.0f/s", 1e9/ns)
-	case ns >= 1e6:
-		return fmt.Sprintf("%.1f ms", ns/1e6)
-	case ns >= 1e4:
-		return fmt.Sprintf("%.1f µs", ns/1e3)
-	}
-	return fmt.Sprintf("%.0f ns", ns)
-}
-
-// machine is the processor, its number of cores, kernel and Go.
-func machine() string {
-	var u unix.Utsname
-	release := "?"
-	if unix.Uname(&u) == nil {
-		release = unix.ByteSliceToString(u.Release[:])
-	}
-	return fmt.Sprintf("%s, %d cores, Linux %s, %s, %s", processor(), runtime.NumCPU(), release, runtime.Version(), load())
-}
-
-// load is what else the machine was doing: on a busy one the ratios of short
-// operations mean little.
-func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "load unknown"
-	}
-	return "load " + string(bytes.Fields(text)[0])
-}
-
-func processor() string {
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return runtime.GOARCH
-	}
-	for line := range bytes.Lines(text) {
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if ok && string(bytes.TrimSpace(name)) == "model name" {
-			return string(bytes.TrimSpace(value))
+// page is the Markdown page.
+func (r *results) page() []byte {
+	var page bytes.Buffer
+	fmt.Fprintf(&page, head, r.Date, r.Machine, r.Commit, r.Rounds, r.Spell, r.Command)
+	var own, peers []string
+	for _, s := range r.Sides {
+		switch {
+		case !s.Peer:
+			own = append(own, s.Name)
+		case s.Missing == "":
+			peers = append(peers, s.Name)
 		}
 	}
-	return runtime.GOARCH
+	r.table(&page, own, r.Rows)
+	page.WriteString(peersHead)
+	r.list(&page)
+	compared := slices.DeleteFunc(slices.Clone(r.Rows), func(row rowResult) bool {
+		return !slices.ContainsFunc(peers, row.has)
+	})
+	r.table(&page, slices.Concat([]string{native, "netbox"}, peers), compared)
+	page.WriteString(foot)
+	return page.Bytes()
+}
+
+func (r *results) table(page *bytes.Buffer, columns []string, rows []rowResult) {
+	fmt.Fprintf(page, "| what | %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("---:|", len(columns)))
+	for _, row := range rows {
+		fmt.Fprintf(page, "| %s", row.title())
+		for _, c := range columns {
+			fmt.Fprintf(page, " | %s", row.cell(c))
+		}
+		page.WriteString(" |\n")
+	}
+}
+
+// list names the peers with their versions, and those that are not there.
+func (r *results) list(page *bytes.Buffer) {
+	for _, s := range r.Sides {
+		switch {
+		case s.Missing != "":
+			fmt.Fprintf(page, "- %s: missing, as %s is not installed\n", s.Name, s.Missing)
+		case s.Peer:
+			fmt.Fprintf(page, "- %s: %s\n", s.Name, s.Version)
+		}
+	}
+	page.WriteString("\n")
+}
+
+func (r rowResult) title() string {
+	if r.Pin != "" {
+		return "… " + r.Pin
+	}
+	return r.Name
+}
+
+func (r rowResult) has(side string) bool {
+	return len(r.Figures[side]) > 0 || r.Failed[side] != ""
+}
+
+func (r rowResult) cell(side string) string {
+	if r.Failed[side] != "" {
+		return "failed"
+	}
+	figures := r.Figures[side]
+	if len(figures) == 0 {
+		return "–"
+	}
+	value := fmt.Sprintf("%s (%s–%s)", r.Unit.format(r.median(side)), r.Unit.format(slices.Min(figures)), r.Unit.format(slices.Max(figures)))
+	share, ok := r.share(side)
+	if !ok || side == native {
+		return value
+	}
+	text := fmt.Sprintf("%.2f", share)
+	if aim := r.Aims[side]; aim != 0 {
+		if share >= aim {
+			text = "**" + text + "**"
+		}
+		text += fmt.Sprintf(" of %.2f", aim)
+	}
+	return text + " · " + value
 }
