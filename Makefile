@@ -64,7 +64,7 @@ bench: deps-bench build build/bench
 	scripts/contained build/bench -o docs/bench
 
 bench-quick: deps-bench build build/bench
-	scripts/contained build/bench -rounds 3 -spell 80ms
+	scripts/contained build/bench -quick
 
 # Static: it is a client of itself, too, which netbox runs.
 .PHONY: build/bench

@@ -27,6 +27,8 @@ type options struct {
 	netbox, out, from string
 	// rows measures only those whose names have this, for work on one of them.
 	rows string
+	// quick takes short rounds, few, and pins no peers.
+	quick bool
 }
 
 func main() {
@@ -35,12 +37,16 @@ func main() {
 	}
 	o := options{}
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds of each measurement")
-	flag.DurationVar(&o.spell, "spell", 250*time.Millisecond, "how long one measurement lasts")
+	flag.DurationVar(&o.spell, "spell", 200*time.Millisecond, "how long one measurement lasts")
 	flag.StringVar(&o.netbox, "netbox", filepath.Join(bed.Root(), "bin", "netbox"), "netbox to measure")
 	flag.StringVar(&o.out, "o", filepath.Join(bed.Root(), "build", "bench-quick"), "write `PATH`.md, .json and .svg")
 	flag.StringVar(&o.from, "from", "", "measure nothing: make the page and the chart of this JSON `FILE`")
 	flag.StringVar(&o.rows, "rows", "", "measure only the rows whose names have this")
+	flag.BoolVar(&o.quick, "quick", false, "3 rounds of 60 ms, peers not pinned")
 	flag.Parse()
+	if o.quick {
+		o.rounds, o.spell = 3, 60*time.Millisecond
+	}
 	exit(run(o))
 }
 

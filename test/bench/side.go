@@ -48,15 +48,16 @@ var sides = []side{
 	{name: "--engine ptrace", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--engine", "ptrace", "--"}), supervisors: netbox,
 		aim: func(a aims) float64 { return a.ptrace }},
 
-	{name: "slirp4netns", host: "10.0.2.2", prefix: []string{"DATA/slirp4netns.sh"},
+	{name: "slirp4netns", host: "10.0.2.2", prefix: []string{"DATA/in-slirp.sh"},
 		supervisors: []string{"slirp4netns"}, deb: "slirp4netns", peer: true},
 	{name: "pasta, tap", host: "10.0.2.2", prefix: pasta("-T", "none", "-U", "none"),
 		supervisors: []string{"pasta", "passt"}, deb: "passt", peer: true},
 	{name: "pasta, splice", host: "127.0.0.1", prefix: pasta("-T", "PORTS", "-U", "PORTS"),
 		supervisors: []string{"pasta", "passt"}, deb: "passt", peer: true},
-	// The address is what `runsc do` gives its end of the link.
-	{name: "runsc", host: "192.168.10.3", prefix: []string{"DATA/runsc.sh"},
-		supervisors: []string{"runsc"}, deb: "runsc", peer: true},
+	// The address is what `runsc do` gives its end of the link; it runs itself
+	// again as /proc/self/exe.
+	{name: "runsc", host: "192.168.10.3", prefix: []string{"DATA/in-runsc.sh"},
+		supervisors: []string{"runsc", "exe"}, deb: "runsc", peer: true},
 	{name: "proxychains4", host: "127.0.0.1", prefix: []string{"proxychains4", "-q", "-f", "PROXIES"},
 		deb: "proxychains4", peer: true, tcpOnly: true, dynamic: true},
 	{name: "strace", host: "127.0.0.1", prefix: []string{"strace", "-f", "--seccomp-bpf", "-e", "trace=network", "-o", "/dev/null"},

@@ -1,5 +1,5 @@
 #!/bin/sh
-# runsc.sh COMMAND…: runs it in gVisor's sandbox, with its own network stack.
+# in-runsc.sh COMMAND…: runs it in gVisor's sandbox, with its own network stack.
 #
 # Debian 12's runsc takes every network namespace for the machine's first one
 # on a Linux that shows /proc/sys/net/core/rmem_default in all of them, and
