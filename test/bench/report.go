@@ -10,9 +10,9 @@ import (
 const head = `# What netbox costs
 
 Measured on %s: %s; netbox %s. %d rounds, all columns in turns in each; a measurement lasts %s.
-Command: ` + "`%s`" + ` (` + "`make bench`" + `; ` + "`make bench-quick`" + ` takes fewer and shorter rounds). The figures are in [bench.json](bench.json).
+Command: ` + "`%s`" + ` (` + "`make bench`" + `; ` + "`make bench-quick`" + ` takes fewer and shorter rounds). The figures are in [%[7]s.json](%[7]s.json).
 
-![share of native](bench.svg)
+![share of native](%[7]s.svg)
 
 A cell is the share of native's pace (1 is native, less is slower, whether the row is a time or a rate), then the median, and in brackets the least and the most.
 The programs are the same everywhere; the servers run on the host, at 127.0.0.1 natively and at 10.0.2.2 (` + "`--host-loopback`" + `) from the box. "netbox" is the default: uplink nat, engine auto, fast path.
@@ -35,10 +35,10 @@ const foot = `
 A call that netbox does not trap costs what any seccomp filter makes it cost: the kernel looks at its map of allowed calls. The row "natively under a filter that allows all" has that on both sides.
 `
 
-// page is the Markdown page.
-func (r *results) page() []byte {
+// page is the Markdown page; name is that of the figures and the chart.
+func (r *results) page(name string) []byte {
 	var page bytes.Buffer
-	fmt.Fprintf(&page, head, r.Date, r.Machine, r.Commit, r.Rounds, r.Spell, r.Command)
+	fmt.Fprintf(&page, head, r.Date, r.Machine, r.Commit, r.Rounds, r.Spell, r.Command, name)
 	var own, peers []string
 	for _, s := range r.Sides {
 		switch {
@@ -102,7 +102,7 @@ func (r rowResult) cell(side string) string {
 	if len(figures) == 0 {
 		return "–"
 	}
-	value := fmt.Sprintf("%s (%s–%s)", r.Unit.format(r.median(side)), r.Unit.format(slices.Min(figures)), r.Unit.format(slices.Max(figures)))
+	value := r.Unit.format(r.median(side), slices.Min(figures), slices.Max(figures))
 	share, ok := r.share(side)
 	if !ok || side == native {
 		return value

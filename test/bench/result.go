@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -73,7 +74,7 @@ func (r *results) write(path string) error {
 	if err != nil {
 		return err
 	}
-	err = os.WriteFile(path+".md", r.page(), 0o644)
+	err = os.WriteFile(path+".md", r.page(filepath.Base(path)), 0o644)
 	if err != nil {
 		return err
 	}

@@ -20,18 +20,33 @@ func (u unit) share(native, value float64) float64 {
 	return value / native
 }
 
-func (u unit) format(v float64) string {
+// scale is what figures of v's size are printed in: their divisor, name and
+// decimals.
+type scale struct {
+	divisor  float64
+	name     string
+	decimals int
+}
+
+func (u unit) scale(v float64) scale {
 	switch {
 	case u == bytesHeld:
-		return fmt.Sprintf("%.1f MiB", v/(1<<20))
+		return scale{1 << 20, " MiB", 1}
 	case u == bytesSecond:
-		return fmt.Sprintf("%.2f GB/s", v/1e9)
+		return scale{1e9, " GB/s", 2}
 	case u == perSecond:
-		return fmt.Sprintf("%.0f/s", v)
+		return scale{1, "/s", 0}
 	case v >= 1e6:
-		return fmt.Sprintf("%.1f ms", v/1e6)
+		return scale{1e6, " ms", 1}
 	case v >= 1e4:
-		return fmt.Sprintf("%.1f µs", v/1e3)
+		return scale{1e3, " µs", 1}
 	}
-	return fmt.Sprintf("%.0f ns", v)
+	return scale{1, " ns", 0}
+}
+
+// format prints the median and, in the same unit, the least and the most.
+func (u unit) format(median, least, most float64) string {
+	s := u.scale(median)
+	return fmt.Sprintf("%.*f%s (%.*f–%.*f)", s.decimals, median/s.divisor, s.name,
+		s.decimals, least/s.divisor, s.decimals, most/s.divisor)
 }
