@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -72,6 +73,8 @@ func run(o options) error {
 		}
 		return r.write(strings.TrimSuffix(o.from, ".json"))
 	}
+	// What is started ends with this thread, should the bench be killed.
+	runtime.LockOSThread()
 	b, err := newBench(o)
 	if err != nil {
 		return err

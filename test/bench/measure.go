@@ -72,14 +72,14 @@ func (b *bench) begin(tasks []task) *results {
 	r := &results{Date: time.Now().UTC().Format(time.DateOnly), Command: strings.Join(os.Args, " "), Machine: b.machine,
 		Commit: strings.TrimSpace(string(commit)), Rounds: b.rounds, Spell: b.spell.String()}
 	for _, s := range sides {
-		result := sideResult{Name: s.name, Peer: s.peer, Missing: missing(needs[s.deb])}
+		result := sideResult{Name: s.name, Peer: s.peer, Isolates: s.isolates, Missing: missing(needs[s.deb])}
 		if s.deb != "" && result.Missing == "" {
 			result.Version = debVersion(s.deb)
 		}
 		r.Sides = append(r.Sides, result)
 	}
 	for _, t := range tasks {
-		row := rowResult{Name: t.row.name, Pin: t.pin.name, Unit: t.unit,
+		row := rowResult{Name: t.row.name, Pin: t.pin.name, Unit: t.unit, AimMore: float64(t.aimMore),
 			Figures: map[string][]float64{}, Aims: map[string]float64{}, Failed: map[string]string{}}
 		for _, s := range sides {
 			if s.aim != nil && s.aim(t.aims) != 0 {
@@ -104,7 +104,7 @@ func (b *bench) measure(s side, t task) (float64, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	// A group of its own can be killed as a whole.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	var out, errors bytes.Buffer

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"syscall"
 )
 
 // process is a server that runs as long as the bench.
@@ -13,10 +14,12 @@ type process struct {
 	out io.Reader
 }
 
-// start starts one whose end of life is that of its input, or stop.
+// start starts one that ends at stop, or when the thread that called this does:
+// run keeps it.
 func start(command ...string) (*process, error) {
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

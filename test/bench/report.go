@@ -20,7 +20,7 @@ The programs are the same everywhere; the servers run on the host, at 127.0.0.1 
 
 ## netbox
 
-**Bold** is where the aim of issue 4 is reached; the aim stands beside it.
+**Bold** is where the aim of issue 4 is reached; the aim stands beside it, also where it is missed. The aims for the uplink host are not here: there is no such uplink yet.
 
 `
 
@@ -28,6 +28,7 @@ const peersHead = `
 ## Peers
 
 The same programs in what others make of a network. proxychains4 carries TCP of dynamic programs by a SOCKS5 proxy; strace isolates nothing: it shows what stops alone cost.
+slirp4netns, pasta and runsc isolate, as netbox does; the third column is netbox's pace to that of the best of them: above 1 netbox is ahead.
 
 `
 
@@ -48,23 +49,44 @@ func (r *results) page(name string) []byte {
 			peers = append(peers, s.Name)
 		}
 	}
-	r.table(&page, own, r.Rows)
+	table(&page, own, r.Rows, func(row rowResult, side string) string { return row.cell(side, true) })
 	page.WriteString(peersHead)
 	r.list(&page)
-	compared := slices.DeleteFunc(slices.Clone(r.Rows), func(row rowResult) bool {
-		return !slices.ContainsFunc(peers, row.has)
-	})
-	r.table(&page, slices.Concat([]string{native, "netbox"}, peers), compared)
+	r.comparison(&page, peers)
+	if slices.ContainsFunc(r.Rows, func(row rowResult) bool { return len(row.Failed) > 0 }) {
+		page.WriteString("\n†: it failed in a later round and was not tried again; the JSON has the reason.\n")
+	}
 	page.WriteString(foot)
 	return page.Bytes()
 }
 
-func (r *results) table(page *bytes.Buffer, columns []string, rows []rowResult) {
+// comparison is the table of netbox and its peers.
+func (r *results) comparison(page *bytes.Buffer, peers []string) {
+	compared := slices.DeleteFunc(slices.Clone(r.Rows), func(row rowResult) bool {
+		return !slices.ContainsFunc(peers, row.has)
+	})
+	columns := slices.Concat([]string{native, "netbox", leadColumn}, peers)
+	table(page, columns, compared, func(row rowResult, column string) string {
+		if column != leadColumn {
+			return row.cell(column, false)
+		}
+		lead := row.lead(r.Sides)
+		if lead == 0 {
+			return "–"
+		}
+		return fmt.Sprintf("%.2f", lead)
+	})
+}
+
+// leadColumn is rowResult.lead.
+const leadColumn = "netbox to the best that isolates"
+
+func table(page *bytes.Buffer, columns []string, rows []rowResult, cell func(row rowResult, column string) string) {
 	fmt.Fprintf(page, "| what | %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("---:|", len(columns)))
 	for _, row := range rows {
 		fmt.Fprintf(page, "| %s", row.title())
 		for _, c := range columns {
-			fmt.Fprintf(page, " | %s", row.cell(c))
+			fmt.Fprintf(page, " | %s", cell(row, c))
 		}
 		page.WriteString(" |\n")
 	}
@@ -94,25 +116,29 @@ func (r rowResult) has(side string) bool {
 	return len(r.Figures[side]) > 0 || r.Failed[side] != ""
 }
 
-func (r rowResult) cell(side string) string {
-	if r.Failed[side] != "" {
-		return "failed"
-	}
+func (r rowResult) cell(side string, aims bool) string {
 	figures := r.Figures[side]
-	if len(figures) == 0 {
+	switch {
+	case len(figures) == 0 && r.Failed[side] != "":
+		return "failed"
+	case len(figures) == 0:
 		return "–"
 	}
 	value := r.Unit.format(r.median(side), slices.Min(figures), slices.Max(figures))
+	if r.Failed[side] != "" {
+		value += " †"
+	}
 	share, ok := r.share(side)
 	if !ok || side == native {
 		return value
 	}
 	text := fmt.Sprintf("%.2f", share)
-	if aim := r.Aims[side]; aim != 0 {
-		if share >= aim {
-			text = "**" + text + "**"
-		}
-		text += fmt.Sprintf(" of %.2f", aim)
+	reached, aim := r.reached(side)
+	if reached && aims {
+		text = "**" + text + "**"
+	}
+	if aims {
+		text += aim
 	}
 	return text + " · " + value
 }

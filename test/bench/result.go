@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,8 @@ type sideResult struct {
 	// Missing is the program whose lack left the side out.
 	Missing string `json:",omitempty"`
 	Peer    bool   `json:",omitempty"`
+	// Isolates: the program has a network of its own, as in netbox.
+	Isolates bool `json:",omitempty"`
 }
 
 type rowResult struct {
@@ -33,6 +36,8 @@ type rowResult struct {
 	Figures map[string][]float64
 	// Aims are shares of native.
 	Aims map[string]float64 `json:",omitempty"`
+	// AimMore is how much more than native's a time may be.
+	AimMore float64 `json:",omitempty"`
 	// Failed is why a peer has none.
 	Failed map[string]string `json:",omitempty"`
 }
@@ -53,6 +58,34 @@ func (r rowResult) share(side string) (float64, bool) {
 		return 0, false
 	}
 	return r.Unit.share(base, value), true
+}
+
+// reached says whether the side's aim is, and what the aim is, or "".
+func (r rowResult) reached(side string) (bool, string) {
+	if aim := r.Aims[side]; aim != 0 {
+		share, _ := r.share(side)
+		return share >= aim, fmt.Sprintf(" of %.2f", aim)
+	}
+	if r.AimMore != 0 {
+		more := r.median(side) - r.median(native)
+		return more <= r.AimMore, fmt.Sprintf(" · +%.1f of +%.0f ms", more/1e6, r.AimMore/1e6)
+	}
+	return false, ""
+}
+
+// lead is netbox's pace to that of the best side that isolates: above 1 it is
+// ahead. It is 0 where there is nothing to compare.
+func (r rowResult) lead(sides []sideResult) float64 {
+	lead, own := 0.0, r.median("netbox")
+	for _, s := range sides {
+		if other := r.median(s.Name); s.Isolates && other != 0 && own != 0 {
+			by := r.Unit.share(other, own)
+			if lead == 0 || by < lead {
+				lead = by
+			}
+		}
+	}
+	return lead
 }
 
 func readResults(file string) (*results, error) {

@@ -1,6 +1,9 @@
 package main
 
-import "regexp"
+import (
+	"regexp"
+	"time"
+)
 
 // row is one quantity.
 type row struct {
@@ -26,6 +29,8 @@ type row struct {
 	// needs are programs.
 	needs []string
 	aims  aims
+	// aimMore is how much more than natively a time may be, by issue 4.
+	aimMore time.Duration
 }
 
 // aims are the shares of native that issue 4 asks of netbox.
@@ -50,7 +55,7 @@ var (
 )
 
 var rows = []row{
-	{name: "start-up (true)", command: []string{"/bin/true"}, unit: nanoseconds, timed: true, peers: true},
+	{name: "start-up (true)", command: []string{"/bin/true"}, unit: nanoseconds, timed: true, peers: true, aimMore: 15 * time.Millisecond},
 	{name: "start-up and modules (python3)", command: []string{"python3", "-c", "import asyncio, ssl, urllib.request"}, unit: nanoseconds, timed: true},
 	{name: "compile (gcc -O2 -c)", command: []string{"gcc", "-O2", "-c", "SOURCE", "-o", "/dev/null"}, unit: nanoseconds, timed: true},
 	{name: "search by name (find)", command: []string{"find", "/usr/share", "-name", "none"}, unit: nanoseconds, timed: true},

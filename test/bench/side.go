@@ -18,6 +18,8 @@ type side struct {
 	// deb is the package, and peer says that it is not netbox.
 	deb  string
 	peer bool
+	// isolates: the program has a network of its own, as in netbox.
+	isolates bool
 	// tcpOnly and dynamic: what cannot be carried, and that a static program
 	// cannot.
 	tcpOnly, dynamic bool
@@ -49,15 +51,15 @@ var sides = []side{
 		aim: func(a aims) float64 { return a.ptrace }},
 
 	{name: "slirp4netns", host: "10.0.2.2", prefix: []string{"DATA/in-slirp.sh"},
-		supervisors: []string{"slirp4netns"}, deb: "slirp4netns", peer: true},
+		supervisors: []string{"slirp4netns"}, deb: "slirp4netns", peer: true, isolates: true},
 	{name: "pasta, tap", host: "10.0.2.2", prefix: pasta("-T", "none", "-U", "none"),
-		supervisors: []string{"pasta", "passt"}, deb: "passt", peer: true},
+		supervisors: []string{"pasta", "passt"}, deb: "passt", peer: true, isolates: true},
 	{name: "pasta, splice", host: "127.0.0.1", prefix: pasta("-T", "PORTS", "-U", "PORTS"),
-		supervisors: []string{"pasta", "passt"}, deb: "passt", peer: true},
+		supervisors: []string{"pasta", "passt"}, deb: "passt", peer: true, isolates: true},
 	// The address is what `runsc do` gives its end of the link; it runs itself
 	// again as /proc/self/exe.
 	{name: "runsc", host: "192.168.10.3", prefix: []string{"DATA/in-runsc.sh"},
-		supervisors: []string{"runsc", "exe"}, deb: "runsc", peer: true},
+		supervisors: []string{"runsc", "exe"}, deb: "runsc", peer: true, isolates: true},
 	{name: "proxychains4", host: "127.0.0.1", prefix: []string{"proxychains4", "-q", "-f", "PROXIES"},
 		deb: "proxychains4", peer: true, tcpOnly: true, dynamic: true},
 	{name: "strace", host: "127.0.0.1", prefix: []string{"strace", "-f", "--seccomp-bpf", "-e", "trace=network", "-o", "/dev/null"},

@@ -32,26 +32,10 @@ func serveSocks() (int, error) {
 }
 
 func proxy(c *net.TCPConn) error {
-	var methods [257]byte
-	_, err := io.ReadFull(c, methods[:2])
-	if err == nil {
-		_, err = io.ReadFull(c, methods[2:2+min(255, int(methods[1]))])
-	}
-	if err == nil {
-		_, err = c.Write([]byte{5, 0})
-	}
+	to, err := negotiate(c)
 	if err != nil {
 		return err
 	}
-	var request [10]byte // VER CMD RSV ATYP, IPv4 address, port
-	_, err = io.ReadFull(c, request[:])
-	if err != nil {
-		return err
-	}
-	if [4]byte(request[:4]) != [4]byte{5, 1, 0, 1} {
-		return errors.New("not CONNECT to an IPv4 address")
-	}
-	to := netip.AddrPortFrom(netip.AddrFrom4([4]byte(request[4:8])), binary.BigEndian.Uint16(request[8:]))
 	server, err := net.DialTCP("tcp4", nil, net.TCPAddrFromAddrPort(to))
 	if err != nil {
 		return err
@@ -71,4 +55,27 @@ func proxy(c *net.TCPConn) error {
 	_ = c.CloseWrite()
 	<-up
 	return err
+}
+
+// negotiate returns the address that the client wants.
+func negotiate(c *net.TCPConn) (netip.AddrPort, error) {
+	var methods [257]byte
+	_, err := io.ReadFull(c, methods[:2])
+	if err == nil {
+		_, err = io.ReadFull(c, methods[2:2+int(methods[1])])
+	}
+	if err == nil {
+		_, err = c.Write([]byte{5, 0})
+	}
+	var request [10]byte // VER CMD RSV ATYP, IPv4 address, port
+	if err == nil {
+		_, err = io.ReadFull(c, request[:])
+	}
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if [4]byte(request[:4]) != [4]byte{5, 1, 0, 1} {
+		return netip.AddrPort{}, errors.New("not CONNECT to an IPv4 address")
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(request[4:8])), binary.BigEndian.Uint16(request[8:])), nil
 }

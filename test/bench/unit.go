@@ -14,7 +14,7 @@ const (
 
 // share is how much of native's pace is left: 1 is native, less is slower.
 func (u unit) share(native, value float64) float64 {
-	if u == nanoseconds {
+	if u == nanoseconds || u == bytesHeld {
 		return native / value
 	}
 	return value / native
