@@ -47,7 +47,7 @@ func (b *bench) measureAll(progress io.Writer) (*results, error) {
 		fmt.Fprintf(progress, "round %d of %d\n", round+1, b.rounds)
 		for i, t := range tasks {
 			for j, s := range sides {
-				if !s.can(t.row) || r.Sides[j].Missing != "" || r.Rows[i].Failed[s.name] != "" || b.quick && s.peer && t.pin.name != "" {
+				if !s.can(t.row) || r.Sides[j].Missing != "" || r.Rows[i].givenUp(s.name) || b.quick && s.peer && t.pin.name != "" {
 					continue
 				}
 				figure, err := b.measure(s, t)
@@ -56,7 +56,7 @@ func (b *bench) measureAll(progress io.Writer) (*results, error) {
 					r.Rows[i].Figures[s.name] = append(r.Rows[i].Figures[s.name], figure)
 				case s.peer: // it may have its faults
 					fmt.Fprintf(progress, "%s, %s: %v\n", t.row.name, s.name, err)
-					r.Rows[i].Failed[s.name] = err.Error()
+					r.Rows[i].Failed[s.name] = append(r.Rows[i].Failed[s.name], err.Error())
 				default:
 					return nil, err
 				}
@@ -64,6 +64,15 @@ func (b *bench) measureAll(progress io.Writer) (*results, error) {
 		}
 	}
 	return r, nil
+}
+
+// maxFailures bounds the time that a peer's faults take.
+const maxFailures = 3
+
+// givenUp says that a peer cannot, or only seldom can.
+func (r rowResult) givenUp(side string) bool {
+	failures := len(r.Failed[side])
+	return failures >= maxFailures || failures > 0 && len(r.Figures[side]) == 0
 }
 
 // begin makes results without figures.
@@ -80,7 +89,7 @@ func (b *bench) begin(tasks []task) *results {
 	}
 	for _, t := range tasks {
 		row := rowResult{Name: t.row.name, Pin: t.pin.name, Unit: t.unit, AimMore: float64(t.aimMore),
-			Figures: map[string][]float64{}, Aims: map[string]float64{}, Failed: map[string]string{}}
+			Figures: map[string][]float64{}, Aims: map[string]float64{}, Failed: map[string][]string{}}
 		for _, s := range sides {
 			if s.aim != nil && s.aim(t.aims) != 0 {
 				row.Aims[s.name] = s.aim(t.aims)

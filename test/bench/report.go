@@ -28,6 +28,7 @@ const peersHead = `
 ## Peers
 
 The same programs in what others make of a network. proxychains4 carries TCP of dynamic programs by a SOCKS5 proxy; strace isolates nothing: it shows what stops alone cost.
+A peer that fails three times in a row of the table, or at once, is not tried there again; the JSON has the reasons.
 slirp4netns, pasta and runsc isolate, as netbox does; the third column is netbox's pace to that of the best of them: above 1 netbox is ahead.
 
 `
@@ -53,9 +54,6 @@ func (r *results) page(name string) []byte {
 	page.WriteString(peersHead)
 	r.list(&page)
 	r.comparison(&page, peers)
-	if slices.ContainsFunc(r.Rows, func(row rowResult) bool { return len(row.Failed) > 0 }) {
-		page.WriteString("\n†: it failed in a later round and was not tried again; the JSON has the reason.\n")
-	}
 	page.WriteString(foot)
 	return page.Bytes()
 }
@@ -113,20 +111,20 @@ func (r rowResult) title() string {
 }
 
 func (r rowResult) has(side string) bool {
-	return len(r.Figures[side]) > 0 || r.Failed[side] != ""
+	return len(r.Figures[side]) > 0 || len(r.Failed[side]) > 0
 }
 
 func (r rowResult) cell(side string, aims bool) string {
 	figures := r.Figures[side]
 	switch {
-	case len(figures) == 0 && r.Failed[side] != "":
+	case len(figures) == 0 && len(r.Failed[side]) > 0:
 		return "failed"
 	case len(figures) == 0:
 		return "–"
 	}
 	value := r.Unit.format(r.median(side), slices.Min(figures), slices.Max(figures))
-	if r.Failed[side] != "" {
-		value += " †"
+	if n := len(r.Failed[side]); n > 0 {
+		value += fmt.Sprintf(" (failed %d×)", n)
 	}
 	share, ok := r.share(side)
 	if !ok || side == native {

@@ -38,8 +38,8 @@ type rowResult struct {
 	Aims map[string]float64 `json:",omitempty"`
 	// AimMore is how much more than native's a time may be.
 	AimMore float64 `json:",omitempty"`
-	// Failed is why a peer has none.
-	Failed map[string]string `json:",omitempty"`
+	// Failed is why a peer has fewer figures than rounds, or none.
+	Failed map[string][]string `json:",omitempty"`
 }
 
 // median is 0 where there are no figures.
