@@ -10,8 +10,10 @@ import (
 	"time"
 )
 
-// nginxConf serves one short answer from memory.
+// nginxConf serves one short answer from memory. It stays root, which may be the
+// only user of a user namespace (scripts/contained).
 const nginxConf = `daemon off;
+user root root;
 master_process off;
 pid %[1]s/nginx.pid;
 error_log stderr crit;
