@@ -116,6 +116,13 @@ func (b *bench) measure(s side, t task) (float64, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
+	// A peer that fails may leave a child behind (pasta where it has no user
+	// namespace). Where it did not, there is no such group any more.
+	defer func() {
+		if cmd.Process != nil {
+			_ = cmd.Cancel()
+		}
+	}()
 	var out, errors bytes.Buffer
 	cmd.Stderr = &errors
 	if t.unit == bytesHeld {
