@@ -1,66 +1,97 @@
-// Bench measures what netbox costs: each quantity natively and under netbox,
-// in turns on one machine, and the ratio of the medians. The program is the
-// same static C client either way; the server is this process, reached at
-// 127.0.0.1 natively and at 10.0.2.2 (--host-loopback) from the box.
+// Bench measures what netbox costs: each quantity natively, under netbox and
+// under its peers, in turns on one machine, and the shares of the medians. The
+// programs are the same everywhere; the servers run on the host, reached at
+// 127.0.0.1 natively and at an address of each peer's for the host's loopback.
+//
+// It runs in a network namespace that has nothing but lo (scripts/contained), so
+// that nothing of it leaves the machine, and writes a page (Markdown), the
+// figures (JSON) and a chart (SVG), of which the page and the chart are made from
+// the figures alone.
 package main
 
 import (
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
 
 	"netbox/test/bed"
 )
 
+type options struct {
+	rounds int
+	// spell is how long a measurement lasts; start-up comes on top.
+	spell             time.Duration
+	netbox, out, from string
+	// rows measures only those whose names have this, for work on one of them.
+	rows string
+	// quick takes short rounds, few, and pins no peers.
+	quick bool
+}
+
 func main() {
-	rounds := flag.Int("rounds", 7, "rounds of each measurement")
-	netbox := flag.String("netbox", "", "netbox to measure (default: bin/netbox)")
-	out := flag.String("o", "", "write the table to this file, too")
-	flag.Parse()
-	if *netbox == "" {
-		*netbox = filepath.Join(bed.Root(), "bin", "netbox")
+	if len(os.Args) > 1 && verbs[os.Args[1]] != nil {
+		exit(verbs[os.Args[1]](os.Args[2:]))
 	}
-	err := bench(*rounds, *netbox, *out)
+	o := options{}
+	flag.IntVar(&o.rounds, "rounds", 7, "rounds of each measurement")
+	flag.DurationVar(&o.spell, "spell", 200*time.Millisecond, "how long one measurement lasts")
+	flag.StringVar(&o.netbox, "netbox", filepath.Join(bed.Root(), "bin", "netbox"), "netbox to measure")
+	flag.StringVar(&o.out, "o", filepath.Join(bed.Root(), "build", "bench-quick"), "write `PATH`.md, .json and .svg")
+	flag.StringVar(&o.from, "from", "", "measure nothing: make the page and the chart of this JSON `FILE`")
+	flag.StringVar(&o.rows, "rows", "", "measure only the rows whose names have this")
+	flag.BoolVar(&o.quick, "quick", false, "3 rounds of 60 ms, peers not pinned")
+	flag.Parse()
+	if o.quick {
+		o.rounds, o.spell = 3, 60*time.Millisecond
+	}
+	exit(run(o))
+}
+
+// verbs are what the bench starts of itself.
+var verbs = map[string]func(args []string) error{
+	"serve":   serve,
+	"connect": connectForever,
+}
+
+func exit(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+	os.Exit(0)
 }
 
-func bench(rounds int, netbox, out string) error {
-	dir, err := os.MkdirTemp("", "netbox-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	client, source := filepath.Join(dir, "client"), filepath.Join(bed.Root(), "test/bench/testdata/client.c")
-	err = bed.CBuild("gcc", client, source)
-	if err != nil {
-		return err
-	}
-	port, err := serve()
-	if err != nil {
-		return err
-	}
-	sides := [2]side{
-		{host: "127.0.0.1", port: port, client: client, source: source},
-		{host: "10.0.2.2", port: port, client: client, source: source, prefix: []string{netbox, "run", "--host-loopback", "--"}},
-	}
-	where := machine() // its load before ours
-	results, err := measureAll(rounds, sides, os.Stderr)
-	if err != nil {
-		return err
-	}
-	var w io.Writer = os.Stdout
-	if out != "" {
-		file, err := os.Create(out)
+func run(o options) error {
+	if o.from != "" {
+		r, err := readResults(o.from)
 		if err != nil {
 			return err
 		}
-		defer file.Close()
-		w = io.MultiWriter(os.Stdout, file)
+		return r.write(strings.TrimSuffix(o.from, ".json"))
 	}
-	return report(w, where, rounds, results)
+	// What is started ends with this thread, should the bench be killed.
+	runtime.LockOSThread()
+	b, err := newBench(o)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	r, err := b.measureAll(os.Stderr)
+	if err != nil {
+		return err
+	}
+	err = r.write(o.out)
+	if err != nil {
+		return err
+	}
+	page, err := os.ReadFile(o.out + ".md")
+	if err != nil {
+		return err
+	}
+	_, err = os.Stdout.Write(page)
+	return err
 }

@@ -1,26 +1,32 @@
 package main
 
 import (
-	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"os"
 )
 
-// serve starts the servers of client.c on one port of 127.0.0.1, TCP and UDP,
-// and returns the port. They last as long as the process.
-func serve() (int, error) {
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+// serve runs the servers of client.c on one port, TCP and UDP, prints the port,
+// and ends when its input does. It is a process of its own so that it can be
+// pinned. It listens on every address: a peer that is a host of its own on a
+// link (runsc) does not reach the loopback.
+func serve([]string) error {
+	l, err := net.ListenTCP("tcp4", nil)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	packets, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+	port := l.Addr().(*net.TCPAddr).AddrPort().Port()
+	packets, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.IPv4Unspecified(), port)))
 	if err != nil {
-		return 0, err
+		return err
 	}
 	go acceptAll(l)
 	go echoPackets(packets)
-	return port, nil
+	fmt.Println(port)
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
 }
 
 func acceptAll(l *net.TCPListener) {
@@ -37,51 +43,53 @@ func acceptAll(l *net.TCPListener) {
 	}
 }
 
-// converse does what the connection's first byte says; see client.c.
+// converse does what the connection's first byte says; see traffic.c.
 func converse(c *net.TCPConn) error {
 	var verb [1]byte
 	_, err := io.ReadFull(c, verb[:])
 	if err != nil {
 		return err
 	}
-	p := make([]byte, 256<<10)
 	switch verb[0] {
 	case 'd':
-		return send(c, p)
+		return send(c)
 	case 'u':
-		return receive(c, p)
+		return receive(c)
 	default:
-		return echo(c, p)
+		return echo(c)
 	}
 }
 
-func send(c *net.TCPConn, p []byte) error {
-	var n uint64
-	err := binary.Read(c, binary.NativeEndian, &n)
-	for n > 0 && err == nil {
-		var w int
-		w, err = c.Write(p[:min(n, uint64(len(p)))])
-		n -= uint64(w)
+// bulkSize is how much a call moves.
+const bulkSize = 256 << 10
+
+func send(c *net.TCPConn) error {
+	p := make([]byte, bulkSize)
+	for {
+		_, err := c.Write(p)
+		if err != nil {
+			return err
+		}
 	}
+}
+
+func receive(c *net.TCPConn) error {
+	p := make([]byte, bulkSize)
+	for {
+		_, err := c.Read(p)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err := c.Write(p[:1])
 	return err
 }
 
-func receive(c *net.TCPConn, p []byte) error {
-	var n uint64
-	err := binary.Read(c, binary.NativeEndian, &n)
-	for n > 0 && err == nil {
-		var r int
-		r, err = c.Read(p)
-		n -= uint64(r)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = c.Write(p[:1])
-	return err
-}
-
-func echo(c *net.TCPConn, p []byte) error {
+func echo(c *net.TCPConn) error {
+	p := make([]byte, 4096)
 	for {
 		n, err := c.Read(p)
 		if err != nil {

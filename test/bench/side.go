@@ -1,0 +1,98 @@
+package main
+
+import (
+	"os/exec"
+	"slices"
+)
+
+// side is one way to run a program: natively, under netbox or under a peer.
+type side struct {
+	name string
+	// host is the host's loopback as the program sees it.
+	host string
+	// prefix comes before the program's command.
+	prefix []string
+	// supervisors are the beginnings of the names of the processes that carry the
+	// network.
+	supervisors []string
+	// deb is the package, and peer says that it is not netbox.
+	deb  string
+	peer bool
+	// isolates: the program has a network of its own, as in netbox.
+	isolates bool
+	// tcpOnly and dynamic: what cannot be carried, and that a static program
+	// cannot.
+	tcpOnly, dynamic bool
+	// aim is the column of the aims that is this side's.
+	aim func(aims) float64
+}
+
+const native = "native"
+
+var (
+	netboxRun = []string{"NETBOX", "run", "--host-loopback"}
+	netbox    = []string{"netbox"}
+)
+
+// pasta's namespace has the addresses of netbox's boxes.
+func pasta(more ...string) []string {
+	args := []string{"pasta", "-f", "-q", "--config-net", "--runas", "0", "-i", templateLink,
+		"-a", "10.0.2.100", "-n", "24", "-g", "10.0.2.2", "-t", "none", "-u", "none"}
+	return append(append(args, more...), "--")
+}
+
+var sides = []side{
+	{name: native, host: "127.0.0.1"},
+	{name: "netbox", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--"}), supervisors: netbox,
+		aim: func(a aims) float64 { return a.usual }},
+	{name: "--no-fast-path", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--no-fast-path", "--"}), supervisors: netbox,
+		aim: func(a aims) float64 { return a.noFastPath }},
+	{name: "--engine ptrace", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--engine", "ptrace", "--"}), supervisors: netbox,
+		aim: func(a aims) float64 { return a.ptrace }},
+
+	{name: "slirp4netns", host: "10.0.2.2", prefix: []string{"DATA/in-slirp.sh"},
+		supervisors: []string{"slirp4netns"}, deb: "slirp4netns", peer: true, isolates: true},
+	{name: "pasta, tap", host: "10.0.2.2", prefix: pasta("-T", "none", "-U", "none"),
+		supervisors: []string{"pasta", "passt"}, deb: "passt", peer: true, isolates: true},
+	{name: "pasta, splice", host: "127.0.0.1", prefix: pasta("-T", "PORTS", "-U", "PORTS"),
+		supervisors: []string{"pasta", "passt"}, deb: "passt", peer: true, isolates: true},
+	// The address is what `runsc do` gives its end of the link; it runs itself
+	// again as /proc/self/exe.
+	{name: "runsc", host: "192.168.10.3", prefix: []string{"DATA/in-runsc.sh"},
+		supervisors: []string{"runsc", "exe"}, deb: "runsc", peer: true, isolates: true},
+	{name: "proxychains4", host: "127.0.0.1", prefix: []string{"proxychains4", "-q", "-f", "PROXIES"},
+		deb: "proxychains4", peer: true, tcpOnly: true, dynamic: true},
+	{name: "strace", host: "127.0.0.1", prefix: []string{"strace", "-f", "--seccomp-bpf", "-e", "trace=network", "-o", "/dev/null"},
+		supervisors: []string{"strace"}, deb: "strace", peer: true},
+}
+
+// needs are the programs without which a peer is missing.
+var needs = map[string][]string{
+	"slirp4netns":  {"slirp4netns"},
+	"passt":        {"pasta"},
+	"runsc":        {"runsc", "iptables", "ip"},
+	"proxychains4": {"proxychains4"},
+	"strace":       {"strace"},
+}
+
+// missing names the first of the programs that is not installed.
+func missing(programs []string) string {
+	for _, p := range programs {
+		_, err := exec.LookPath(p)
+		if err != nil {
+			return p
+		}
+	}
+	return ""
+}
+
+// can says whether the row means anything for the side.
+func (s side) can(r row) bool {
+	switch {
+	case !s.peer:
+		return s.name != native || r.unit != bytesHeld
+	case r.unit == bytesHeld && s.supervisors == nil:
+		return false
+	}
+	return r.peers && !(r.udp && s.tcpOnly)
+}

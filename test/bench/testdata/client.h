@@ -1,0 +1,31 @@
+/* What the client's files share; client.c tells what it is. */
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+extern char buffer[256 * 1024];
+
+/* The server's address, as the command line gave it. */
+extern const char *host, *port;
+
+/* How long to measure, in nanoseconds. */
+extern uint64_t budget;
+
+void fail(const char *what);
+uint64_t now(void);
+
+/* traffic.c */
+int dial(int type);
+void put(int fd, const void *p, size_t n);
+void get(int fd, size_t n);
+double down(void), up(void), down4(void), up4(void);
+void begin_tcp(void), begin_udp(void), begin_unconnected(void);
+void round_trip(void), unconnected_round_trip(void), connection(void), query(void), idle(void);
+
+/* server.c */
+void serve_inside(void);
+
+/* calls.c */
+void allow_all(void), count_cpu(void);
+void call_stat(void), call_open(void), call_fork(void), call_exec(void);
+extern clockid_t measure_by;
