@@ -34,11 +34,11 @@ const (
 
 // connectProgram makes $2 connections to the echo server at 203.0.113.10:$1,
 // one after the other, says so, and waits.
-const connectProgram = `"$0" connect 203.0.113.10 "$1" "$2" >/dev/null` + quiet
+const connectProgram = `"$0" 203.0.113.10 "$1" "$2" >/dev/null` + quiet
 
 // quiet goes on with few connections until the collector has seen that what was
 // before is gone, says so, and waits.
-const quiet = ` && sleep 1 && "$0" connect 203.0.113.10 "$1" 1000 >/dev/null && echo done || exit 1; read line`
+const quiet = ` && sleep 1 && "$0" 203.0.113.10 "$1" 1000 >/dev/null && echo done || exit 1; read line`
 
 // killProgram does $2 times: a child opens 150 connections to that server, with
 // data under way both ways, 20 listeners and 20 UDP sockets, and is killed.
@@ -82,7 +82,7 @@ func flat(t *testing.T, script string, few, many int) {
 	b := bed.Build(t)
 	dir := scratch(t)
 	client := filepath.Join(dir, "client")
-	err := bed.CBuild("gcc", client, filepath.Join(bed.Root(), "test/bench/testdata/client.c"))
+	err := bed.CBuild("gcc", client, "testdata/connections.c")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func lastCollection(t *testing.T, output string) int {
 }
 
 // echoInFar serves a TCP echo in far and returns its port. The first byte
-// decides nothing: client.c's "ex" comes back whole, and it reads one byte.
+// decides nothing: connections.c's "ex" comes back whole, and it reads one byte.
 func echoInFar(t *testing.T, w *world.World) uint16 {
 	t.Helper()
 	var l net.Listener
