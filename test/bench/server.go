@@ -22,14 +22,15 @@ func serve([]string) error {
 	if err != nil {
 		return err
 	}
-	go acceptAll(l)
+	go acceptAll(l, converse)
 	go echoPackets(packets)
 	fmt.Println(port)
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
 }
 
-func acceptAll(l *net.TCPListener) {
+// acceptAll serves each connection until l is closed.
+func acceptAll(l *net.TCPListener, serve func(*net.TCPConn) error) {
 	for {
 		c, err := l.AcceptTCP()
 		if err != nil {
@@ -38,7 +39,7 @@ func acceptAll(l *net.TCPListener) {
 		go func() {
 			defer c.Close()
 			// The client reports its own failures.
-			_ = converse(c)
+			_ = serve(c)
 		}()
 	}
 }

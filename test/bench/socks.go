@@ -15,19 +15,7 @@ func serveSocks() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	go func() {
-		for {
-			c, err := l.AcceptTCP()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				// proxychains4 tells the client.
-				_ = proxy(c)
-			}()
-		}
-	}()
+	go acceptAll(l, proxy)
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
