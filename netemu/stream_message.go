@@ -48,10 +48,10 @@ func (s *stream) send(t trap.Task, c trap.Call) trap.Verdict {
 	return trap.RunThen(&args, passOn)
 }
 
-// errorBefore is what keeps the first message from being sent: a wrong control
-// message, where they are looked at, then a pending error.
+// errorBefore takes the pending error that keeps the first message from being sent.
+// Where control messages are looked at, a wrong one comes before it.
 func (s *stream) errorBefore(t trap.Task, c trap.Call, looked bool) unix.Errno {
-	if looked && c.NR != unix.SYS_SENDTO {
+	if looked && c.NR != unix.SYS_SENDTO && s.errorPending() {
 		if _, errno := copyBare(t, c.Pointer(1), false); errno != 0 {
 			return errno
 		}
