@@ -24,7 +24,7 @@ func (e *Emulator) Correct(t trap.Task, c trap.Call) (unix.Errno, bool) {
 	}
 	switch s := e.reg.get(inode).(type) {
 	case *datagram:
-		return s.correct(t, c.Int32(0))
+		return s.correct(t, c)
 	case *stream:
 		if errno := s.takeError(true); errno != 0 && !likeReset(errno) {
 			return errno, false
@@ -33,26 +33,35 @@ func (e *Emulator) Correct(t trap.Task, c trap.Call) (unix.Errno, bool) {
 	return unix.ECONNRESET, false
 }
 
-// correct is what a native call on fd is told that has taken the error off the
-// surrogate. Of the error queue alone it knows nothing: it is made again.
-func (d *datagram) correct(t trap.Task, fd int32) (unix.Errno, bool) {
+// correct is what a native call is told that has taken the error off the surrogate. Of
+// the error queue alone it knows nothing, and some sends of no error at all: those are
+// made again.
+func (d *datagram) correct(t trap.Task, c trap.Call) (unix.Errno, bool) {
+	silent := sends(c.NR) && !d.sendsTell()
 	d.mu.Lock()
 	if !d.raised {
 		d.mu.Unlock()
 		return unix.ECONNRESET, false
 	}
 	// Another error may have been shown since, and is the same to Linux.
-	if file, errno := t.Borrow(fd); errno == 0 {
+	if file, errno := t.Borrow(c.Int32(0)); errno == 0 {
 		_, _ = unix.GetsockoptInt(file, unix.SOL_SOCKET, unix.SO_ERROR)
 		unix.Close(file)
 	}
-	errno := d.takeReceivedLocked()
-	d.mu.Unlock()
-	if errno != 0 {
+	if silent {
+		d.raised = false
+	} else if errno := d.takeReceivedLocked(); errno != 0 {
+		d.mu.Unlock()
 		return errno, false
 	}
+	d.mu.Unlock()
 	d.rest()
 	return 0, true
+}
+
+// sends says which of the calls that are not trapped send.
+func sends(nr int) bool {
+	return nr == unix.SYS_WRITE || nr == unix.SYS_WRITEV || nr == unix.SYS_SENDTO
 }
 
 // watchLocked has the error shown when the process is watched that called last; at
@@ -77,7 +86,7 @@ func (d *datagram) armed() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.raising = false
-	if d.soError != 0 || len(d.errors) > 0 {
+	if !d.isToldLocked() {
 		d.showLocked()
 	}
 	d.loweredLocked()

@@ -96,12 +96,15 @@ func (d *datagram) raiseSoonLocked() {
 func (d *datagram) rest() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed || d.raised || len(d.errors) == 0 {
+	if d.closed || d.raised || d.isToldLocked() {
 		return
 	}
 	d.rests = min(d.rests+1, maxRests)
 	d.raiseInLocked(errorQuiet << d.rests)
 }
+
+// isToldLocked says that the task knows of every error.
+func (d *datagram) isToldLocked() bool { return len(d.errors) == 0 && d.soError == 0 }
 
 // raiseInLocked looks for the task after a time, and raises if it sleeps then.
 func (d *datagram) raiseInLocked(after time.Duration) {
@@ -119,7 +122,7 @@ func (d *datagram) raiseQuietly() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case len(d.errors) == 0 || d.raised || d.closed:
+	case d.closed || d.raised || d.isToldLocked():
 		d.busyLooks = 0
 	case busy && d.busyLooks < maxBusyLooks:
 		d.busyLooks++
@@ -136,16 +139,33 @@ func (d *datagram) raiseQuietly() {
 // (kernel/seccomp.c, seccomp_do_user_notification).
 func running(tid int) bool {
 	dir := "/proc/" + strconv.Itoa(tid)
+	for range maxWchanReads {
+		if onCPU(dir) {
+			return true
+		}
+		where, err := os.ReadFile(dir + "/wchan")
+		if err != nil {
+			return false
+		}
+		if string(where) != "0" {
+			return bytes.Contains(where, []byte("seccomp"))
+		}
+	}
+	return false
+}
+
+// maxWchanReads bounds the looks at a task that sleeps nowhere: it has gone on since
+// its state was read, time after time, or the kernel has no CONFIG_KALLSYMS.
+const maxWchanReads = 3
+
+// onCPU says whether a task runs, would, or is held in a stop of ours.
+func onCPU(dir string) bool {
 	stat, err := os.ReadFile(dir + "/stat")
 	if err != nil {
 		return false
 	}
 	_, rest, ok := bytes.Cut(stat, []byte(") "))
-	if ok && len(rest) > 0 && bytes.IndexByte([]byte("RDt"), rest[0]) >= 0 {
-		return true
-	}
-	where, err := os.ReadFile(dir + "/wchan")
-	return err == nil && bytes.Contains(where, []byte("seccomp"))
+	return ok && len(rest) > 0 && bytes.IndexByte([]byte("RDt"), rest[0]) >= 0
 }
 
 // remind shows the error queue again if the surrogate does not.

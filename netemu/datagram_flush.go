@@ -49,11 +49,15 @@ func (d *datagram) calledBy(t trap.Task) {
 	d.flush()
 }
 
+// maxEarlier bounds the errors of earlier datagrams that come while one is sent: more
+// than one or two are a flood, which is to hold up nobody.
+const maxEarlier = 8
+
 // sendNow sends to the connected peer. A failure is the socket's pending error:
 // the task has its return value already.
 func (d *datagram) sendNow(p []byte) {
 	errno := d.gatherOrSend(p, nil, nil, false)
-	if errno != 0 && d.takeQueued() {
+	for i := 0; i < maxEarlier && errno != 0 && d.takeQueued(); i++ {
 		// It was the error of an earlier datagram, which the queue tells.
 		errno = d.gatherOrSend(p, nil, nil, false)
 	}

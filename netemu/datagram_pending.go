@@ -40,11 +40,10 @@ func (d *datagram) takeReceivedLocked() unix.Errno {
 	return errno
 }
 
-// sendsTell says whether a send tells a pending error: not on raw sockets
-// (ip_append_data looks for one only where there is a transport header).
+// sendsTell says whether a send tells a pending error.
 func (d *datagram) sendsTell() bool {
-	_, isRaw := d.tr.(*raw)
-	return !isRaw
+	ep := d.tr.endpoint()
+	return ep == nil || ep.SendsTell()
 }
 
 func (d *datagram) isPending() bool {

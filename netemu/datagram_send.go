@@ -182,11 +182,6 @@ func (d *datagram) isWriteShut() bool {
 
 func (d *datagram) deliver(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno {
 	errno := d.tr.send(p, to, c)
-	if _, isRaw := d.tr.(*raw); errno != 0 && isRaw && d.takeQueued() {
-		// Raw sockets do not tell a pending error to a sender (ip_append_data
-		// looks for one only where there is a transport header).
-		errno = d.tr.send(p, to, c)
-	}
 	if errno == unix.EMSGSIZE {
 		d.takeQueued() // an error of this host's comes by no notification
 	}

@@ -127,8 +127,11 @@ var Programs = []Program{
 		needing(PingRange|Remote, every(dynamic, "remote_v4")),
 	)},
 	{"raw", needing(NetRaw, every(dynamic, `any_protocol_v4 any_protocol_v6 unknown_protocol header_included
-		header_included_v6 checksum_v6 icmp_filter socket_filters bound_and_connected
-		local_error`))},
+		header_included_v6 checksum_v6 icmp_filter socket_filters bound_and_connected`))},
+	{"rawerror", needing(NetRaw, join(
+		every(dynamic, "local_error"),
+		only(Traced, untracedRefusal, every(dynamic, "pending_error")),
+	))},
 	{"packet", needing(NetRaw, every(dynamic, `names receive_raw receive_cooked filter_cuts filter_ancillary
 		filter_options options memberships auxdata send_raw send_cooked arp`))},
 	{"ring", needing(NetRaw, join(

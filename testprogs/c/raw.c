@@ -252,30 +252,6 @@ static void bound_and_connected(const char *name)
 	EQ(next_with(b, got, sizeof got, 20, "bound", &from), 25);
 }
 
-// Every packet that is too long leaves one error of this host's in the queue, which
-// is not pending: receiving waits on.
-static void local_error(const char *name)
-{
-	(void)name;
-	static char big[65535]; // with its header more than a packet has room for
-	int fd = raw(AF_INET, 253);
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	OK(set_int(fd, IPPROTO_IP, IP_RECVERR, 1));
-	OK(set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO));
-	for (int i = 0; i < 2; i++)
-		ERR(sendto(fd, big, sizeof big, 0, (struct sockaddr *)&to, sizeof to), EMSGSIZE);
-	CHECK(poll_one(fd, 0, 5000) & POLLERR);
-	struct timeval limit = { .tv_usec = 100000 };
-	OK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
-	struct iovec io = { big, sizeof big };
-	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1 };
-	ERR(recvmsg(fd, &message, 0), EAGAIN);
-	EQ(get_int(fd, SOL_SOCKET, SO_ERROR), 0);
-	for (int i = 0; i < 2; i++)
-		EQ(recvmsg(fd, &message, MSG_ERRQUEUE), 0);
-	ERR(recvmsg(fd, &message, MSG_ERRQUEUE), EAGAIN);
-}
-
 static const struct test_case cases[] = {
 	{ "any_protocol_v4", any_protocol_v4 },
 	{ "any_protocol_v6", any_protocol_v6 },
@@ -286,7 +262,6 @@ static const struct test_case cases[] = {
 	{ "icmp_filter", icmp_filter },
 	{ "socket_filters", socket_filters },
 	{ "bound_and_connected", bound_and_connected },
-	{ "local_error", local_error },
 };
 
 TEST_MAIN(cases)
