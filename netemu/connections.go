@@ -89,6 +89,28 @@ func (s *stream) awaitReset() {
 	})
 }
 
+// awaitFIN waits until the FIN of this end has come to the other, if that is in the
+// sandbox, and its answer back: on Linux both have when shutdown(2) returns.
+func (s *stream) awaitFIN() {
+	s.mu.Lock()
+	key, inside := s.endsLocked(), s.e.local(s.remote.Addr())
+	s.mu.Unlock()
+	if !inside {
+		return
+	}
+	other, ok := s.e.reg.connections.get(key.swapped())
+	s.e.prompt.await(func() bool {
+		return !sending(s.endpoint().TCPState()) && (!ok || other.s.readToEnd())
+	})
+}
+
+// readToEnd says that nothing more comes to the task.
+func (s *stream) readToEnd() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state != connected || s.readOver
+}
+
 // closing says that the task has closed the stream and nothing keeps it from
 // ending soon.
 func (s *stream) closing() bool {

@@ -61,10 +61,18 @@ func (d *datagram) pendingError() unix.Errno {
 	return errno
 }
 
+// takeArrived takes the error that the transport has, or inbound in its hands.
+func (d *datagram) takeArrived() {
+	d.pulling.Lock()
+	defer d.pulling.Unlock()
+	d.takePending()
+}
+
 // withError makes a call that may tell the pending error. If the surrogate shows
 // one, a native look with MSG_PEEK takes it off, and tells whether a native call
 // has told it already. What the call leaves is shown again.
 func (d *datagram) withError(t trap.Task, fd int32, call func(trap.Task) trap.Verdict) trap.Verdict {
+	d.takeArrived()
 	if !d.showsError() {
 		return call(t)
 	}

@@ -169,9 +169,7 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 // errorBefore takes a pending error that the surrogate does not show: it comes before
 // data (__skb_try_recv_datagram).
 func (d *datagram) errorBefore() unix.Errno {
-	d.pulling.Lock()
-	d.takePending()
-	d.pulling.Unlock()
+	d.takeArrived()
 	return d.unraisedError()
 }
 

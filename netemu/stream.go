@@ -254,7 +254,10 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 	s.writeShut = true
 	args := c.Args
 	args[1] = unix.SHUT_WR
-	return trap.RunThen(&args, passOn)
+	return trap.RunThen(&args, func(t trap.Task, ret int64) trap.Verdict {
+		s.awaitFIN()
+		return passOn(t, ret)
+	})
 }
 
 // lingersLocked says that a connection that is over for the task has a peer

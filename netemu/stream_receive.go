@@ -38,6 +38,8 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(unix.EAGAIN)
 	case state == listening:
 		return trap.Fail(unix.ENOTCONN)
+	case flags&unix.MSG_OOB != 0 && c.NR == unix.SYS_RECVMMSG:
+		return s.shownFirst(c.Int32(0), unix.EINVAL)
 	case flags&unix.MSG_OOB != 0:
 		return trap.Fail(unix.EINVAL)
 	case state != fresh:

@@ -47,15 +47,19 @@ func (s *stream) connectAgainLocked(t trap.Task, fd int32, raw []byte) trap.Verd
 }
 
 // disconnectLocked is connect(AF_UNSPEC): the socket becomes a fresh one. One that
-// had a connection is told of the reset that the peer gets (tcp_disconnect).
+// had a connection is told of the reset that the peer gets, and one whose connect(2)
+// has failed is still to be told of that (tcp_disconnect).
 func (s *stream) disconnectLocked(t trap.Task, fd int32) trap.Verdict {
 	if s.state == fresh {
 		s.untold, s.disconnecting, s.shutFresh = false, false, false
 		return trap.Done(0)
 	}
 	var left leftover
-	if s.state == connecting || s.state == connected {
+	switch {
+	case s.state == connecting || s.state == connected:
 		left.pending = unix.ECONNRESET
+	case s.failedConnect:
+		left.pending = s.soError
 	}
 	return s.renewLocked(t, fd, s.e.borrow, left, func(trap.Task, int32, *stream) trap.Verdict { return trap.Done(0) })
 }

@@ -95,9 +95,60 @@ static void left_failed(const char *name)
 		failed(i);
 }
 
+// A socket that is disconnected keeps the error of before, and recvmmsg(2) tells it
+// before it looks at MSG_OOB.
+static void left_disconnected(const char *name)
+{
+	(void)name;
+	union address closed = address_at("127.0.0.1", 1), unspec = { .any.sa_family = AF_UNSPEC };
+	char room[4];
+	struct iovec v = { room, sizeof room };
+	struct mmsghdr many = { .msg_hdr = message_to(&v, NULL) };
+	for (int i = 0; i < 3; i++) {
+		int fd = make_tcp();
+		ERR(connect(fd, &closed.any, sizeof closed.in), EINPROGRESS);
+		CHECK(poll_one(fd, POLLOUT, 5000) & POLLERR);
+		if (i == 0)
+			OK(connect(fd, &unspec.any, sizeof unspec.any));
+		if (i == 2)
+			TELL_VALUE(recvmsg(fd, &many.msg_hdr, MSG_OOB), "recvmsg of urgent data");
+		TELL_VALUE(i == 0 ? recvmsg(fd, &many.msg_hdr, 0) : recvmmsg(fd, &many, 1, MSG_OOB, NULL), "receive");
+		TELL_VALUE(recvmsg(fd, &many.msg_hdr, 0), "receive again");
+		OK(close(fd));
+	}
+}
+
+// A FIN has come to the other end when shutdown(2) returns.
+static void left_shut(const char *name)
+{
+	(void)name;
+	enum { ROUNDS = 40 };
+	for (int i = 0; i < ROUNDS; i++) {
+		struct pair p = tcp_pair(i & 1 ? AF_INET6 : AF_INET);
+		char room[4];
+		union address a;
+		socklen_t len = sizeof a;
+		set_nonblock(p.client);
+		set_nonblock(p.server);
+		EQ(send(p.client, "1234", 4, 0), 4);
+		OK(shutdown(p.client, SHUT_WR));
+		TELL_VALUE(recv(p.server, room, 4, 0), "bytes");
+		TELL_VALUE(recv(p.server, room, 4, 0), "their end");
+		OK(shutdown(p.server, i & 2 ? SHUT_WR : SHUT_RDWR));
+		TELL_VALUE(recv(p.client, room, 4, 0), "the other end");
+		TELL(getpeername(p.client, &a.any, &len), "getpeername of the first");
+		TELL(getpeername(p.server, &a.any, &len), "getpeername of the second");
+		TELL(shutdown(p.server, SHUT_WR), "shutdown again");
+		OK(close(p.client));
+		OK(close(p.server));
+	}
+}
+
 static const struct test_case cases[] = {
 	{ "kept", left_kept },
 	{ "failed", left_failed },
+	{ "disconnected", left_disconnected },
+	{ "shut", left_shut },
 };
 
 TEST_MAIN(cases)
