@@ -57,7 +57,7 @@ func (s *stream) listenLocked(file int, backlog int32) unix.Errno {
 		n = somaxconn
 	}
 	if s.state == fresh {
-		if errno := s.bindAgainLocked(); errno != 0 {
+		if _, errno := s.bindAgainLocked(); errno != 0 {
 			return errno
 		}
 		if a, errno := s.ep.Local(); errno != 0 || a.Port() == 0 {

@@ -3,27 +3,82 @@ package netemu
 import (
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"netbox/abi"
 )
+
+// privilege is who a task is and what it may, as the supervisor's user namespace
+// counts.
+type privilege struct {
+	pid        int64   // of its process, as the task itself counts
+	uids, gids []int64 // real, effective, saved, of the file system
+	effective  uint64  // capabilities, by bit
+}
+
+// privilegeOf reads /proc/TID/status (proc_pid_status(5)); false: the task is gone.
+func privilegeOf(tid int) (p privilege, ok bool) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
+	if err != nil {
+		return p, false
+	}
+	for line := range strings.Lines(string(status)) {
+		key, text, _ := strings.Cut(line, ":")
+		fields := strings.Fields(text)
+		switch key {
+		case "NStgid":
+			if n := numbers(fields); len(n) > 0 {
+				p.pid = n[len(n)-1]
+			}
+		case "Uid":
+			p.uids = numbers(fields)
+		case "Gid":
+			p.gids = numbers(fields)
+		case "CapEff":
+			p.effective, _ = strconv.ParseUint(strings.TrimSpace(text), 16, 64)
+		}
+	}
+	return p, len(p.uids) == 4 && len(p.gids) == 4
+}
+
+func numbers(fields []string) (out []int64) {
+	for _, f := range fields {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return nil
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+func (p privilege) has(capability int) bool { return p.effective>>capability&1 == 1 }
+
+// mayClaim is __scm_send of SCM_CREDENTIALS, with scm_check_creds.
+func (p privilege) mayClaim(c abi.Ucred) unix.Errno {
+	own := func(ids []int64, id uint32) bool { return slices.Contains(ids[:3], int64(id)) }
+	switch {
+	case c.UID == ^uint32(0), c.GID == ^uint32(0): // INVALID_UID
+		return unix.EINVAL
+	case int64(c.PID) != p.pid && !p.has(unix.CAP_SYS_ADMIN),
+		!own(p.uids, c.UID) && !p.has(unix.CAP_SETUID),
+		!own(p.gids, c.GID) && !p.has(unix.CAP_SETGID):
+		return unix.EPERM
+	case int64(c.PID) != p.pid && (c.PID <= 0 || unix.Kill(int(c.PID), 0) == unix.ESRCH):
+		return unix.ESRCH
+	}
+	return 0
+}
 
 // mayConfigure says whether task tid may change the network's configuration.
 // The network is its own namespace, whose owner is the user that started
 // netbox: that one and root have CAP_NET_ADMIN over it (user_namespaces(7)).
 // A task that is gone may not.
 func (e *Emulator) mayConfigure(tid int) bool {
-	euid, ok := effectiveUID(tid)
-	return ok && (euid == 0 || euid == os.Geteuid())
-}
-
-// effectiveUID reads the effective user id of a task, as the supervisor's user
-// namespace counts, out of /proc/TID/status (proc_pid_status(5)).
-func effectiveUID(tid int) (int, bool) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
-	if err != nil {
-		return 0, false
-	}
-	_, after, found := strings.Cut(string(status), "\nUid:")
-	var real, effective int
-	n, err := fmt.Sscan(after, &real, &effective)
-	return effective, found && err == nil && n == 2
+	p, ok := privilegeOf(tid)
+	return ok && (p.uids[1] == 0 || p.uids[1] == int64(os.Geteuid()))
 }

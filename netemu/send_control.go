@@ -23,7 +23,7 @@ func (d *datagram) sendControl(t trap.Task, control []byte, to *abi.Sockaddr) (*
 		if errno != 0 {
 			return nil, errno
 		}
-		if errno := d.addSendControl(out, m, to); errno != 0 {
+		if errno := d.addSendControl(t, out, m, to); errno != 0 {
 			d.e.ledger.count(t, "control message", optionKey{m.Level, m.Type})
 			return nil, errno
 		}
@@ -68,11 +68,14 @@ func (d *datagram) leavesByIPv4(to *abi.Sockaddr) bool {
 	return to.Addr.Addr().Unmap().Is4()
 }
 
-func (d *datagram) addSendControl(out *stack.SendControl, m abi.Cmsg, to *abi.Sockaddr) unix.Errno {
+func (d *datagram) addSendControl(t trap.Task, out *stack.SendControl, m abi.Cmsg, to *abi.Sockaddr) unix.Errno {
 	mapped := d.idn.family == unix.AF_INET6 && d.leavesByIPv4(to)
 	switch {
 	case m.Level == unix.SOL_SOCKET:
-		return socketControl(d.idn.family, m)
+		if d.idn.family == unix.AF_NETLINK {
+			return netlinkControl(t, m)
+		}
+		return socketControl(m)
 	case m.Level == unix.SOL_IP && (d.idn.family == unix.AF_INET || mapped):
 		return addControl4(out, m)
 	case mapped && m.Level == unix.SOL_IPV6 && m.Type == unix.IPV6_PKTINFO,
@@ -82,20 +85,25 @@ func (d *datagram) addSendControl(out *stack.SendControl, m abi.Cmsg, to *abi.So
 	return 0
 }
 
-// socketControl is __sock_cmsg_send, and for netlink __scm_send: descriptors are
-// passed over by inet sockets.
-func socketControl(family int, m abi.Cmsg) unix.Errno {
-	switch m.Type {
-	case unix.SCM_RIGHTS:
-		if family != unix.AF_NETLINK {
-			return 0
-		}
-	case unix.SCM_CREDENTIALS:
-		if family != unix.AF_NETLINK || len(m.Data) == abi.SizeofUcred {
-			return 0
-		}
+// socketControl is __sock_cmsg_send: descriptors and credentials are passed over.
+func socketControl(m abi.Cmsg) unix.Errno {
+	if m.Type == unix.SCM_RIGHTS || m.Type == unix.SCM_CREDENTIALS {
+		return 0
 	}
 	return unix.EINVAL
+}
+
+// netlinkControl is __scm_send: t may say who it is.
+func netlinkControl(t trap.Task, m abi.Cmsg) unix.Errno {
+	if m.Type != unix.SCM_CREDENTIALS || len(m.Data) != abi.SizeofUcred {
+		return unix.EINVAL
+	}
+	c, _ := abi.ParseUcred(m.Data)
+	p, ok := privilegeOf(t.TID())
+	if !ok {
+		return unix.EPERM
+	}
+	return p.mayClaim(c)
 }
 
 // addControl4 is ip_cmsg_send.

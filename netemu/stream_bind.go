@@ -58,10 +58,11 @@ func (s *stream) keepBoundLocked(ep *stack.Endpoint) {
 }
 
 // bindAgainLocked gives a socket that has lost its port a new one at the address
-// that bind(2) has chosen (SOCK_BINDADDR_LOCK).
-func (s *stream) bindAgainLocked() unix.Errno {
+// that bind(2) has chosen (SOCK_BINDADDR_LOCK), and says whether it did.
+func (s *stream) bindAgainLocked() (bool, unix.Errno) {
 	if a, errno := s.ep.Local(); s.bound == nil || errno == 0 && a.Port() != 0 {
-		return 0
+		return false, 0
 	}
-	return s.ep.Bind(*s.bound)
+	errno := s.ep.Bind(*s.bound)
+	return errno == 0, errno
 }

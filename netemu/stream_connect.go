@@ -63,11 +63,15 @@ func (s *stream) startLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 	}
 	defer giveBack(file)
 	s.e.reg.reapListeners()
-	if errno := s.bindAgainLocked(); errno != 0 {
+	bound, errno := s.bindAgainLocked()
+	if errno != 0 {
 		return trap.Fail(errno)
 	}
 	errno = s.ep.Connect(stackAddr(sa))
 	if errno != 0 && errno != unix.EINPROGRESS {
+		if bound { // tcp_v4_connect looks for a port when it has a route
+			s.replaceEndpointLocked(file)
+		}
 		return trap.Fail(errno)
 	}
 	s.soError, s.kept = 0, 0 // tcp_connect_init

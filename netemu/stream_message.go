@@ -134,7 +134,7 @@ func copyBare(t trap.Task, addr uint64, shut bool) (bare, unix.Errno) {
 			break
 		}
 		if errno == 0 && m.Level == unix.SOL_SOCKET {
-			errno = socketControl(unix.AF_INET, m)
+			errno = socketControl(m)
 		}
 		if errno != 0 {
 			return bare{}, errno

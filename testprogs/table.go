@@ -168,7 +168,7 @@ var Programs = []Program{
 	{"cork", compared(every(dynamic, "gathers"))},
 	{"args_io", compared(every(dynamic, "send receive receive_datagram messages read_write"))},
 	{"args_order", compared(every(dynamic, "send versions pktinfo udp renewed told recvmmsg"))},
-	{"args_found", compared(every(dynamic, "names mapped probe control scope options stores open netlink"))},
+	{"args_found", compared(every(dynamic, "names mapped probe control scope options stores open netlink credentials"))},
 	{"args_left", compared(every(dynamic, "kept failed disconnected shut"))},
 	{"args_sockopt", compared(every(dynamic, "get set round_trip"))},
 	{GoProgram, join(

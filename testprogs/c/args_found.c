@@ -214,10 +214,32 @@ static void found_netlink(const char *name)
 	}
 }
 
+// What a program may say of itself to netlink (__scm_send).
+static void found_credentials(const char *name)
+{
+	(void)name;
+	const struct { const char *what; int pid, uid, gid; } rows[] = {
+		{ "its own", getpid(), (int)getuid(), (int)getgid() }, { "process 1", 1, (int)getuid(), (int)getgid() },
+		{ "process -2", -2, (int)getuid(), (int)getgid() }, { "no process", 0x7ffffffe, (int)getuid(), (int)getgid() },
+		{ "user 4711", getpid(), 4711, (int)getgid() }, { "group 4711", getpid(), (int)getuid(), 4711 },
+		{ "no user", getpid(), -1, (int)getgid() } };
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct { struct cmsghdr h; int data[4]; } c = { { CMSG_LEN(12), SOL_SOCKET, SCM_CREDENTIALS }, { rows[i].pid, rows[i].uid, rows[i].gid } };
+		struct nlmsghdr request = { .nlmsg_len = sizeof request, .nlmsg_type = NLMSG_NOOP };
+		struct iovec v = { &request, sizeof request };
+		struct msghdr m = message_to(&v, NULL);
+		m.msg_control = &c;
+		m.msg_controllen = sizeof c;
+		int fd = OK(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+		TELL_VALUE(sendmsg(fd, &m, 0), "send as %s", rows[i].what);
+		OK(close(fd));
+	}
+}
+
 static const struct test_case cases[] = {
 	{ "names", found_names }, { "mapped", found_mapped }, { "probe", found_probe }, { "control", found_control },
 	{ "scope", found_scope }, { "options", found_options }, { "stores", found_stores }, { "open", found_open },
-	{ "netlink", found_netlink },
+	{ "netlink", found_netlink }, { "credentials", found_credentials },
 };
 
 TEST_MAIN(cases)
