@@ -101,11 +101,7 @@ func (d *datagram) payload(t trap.Task, o outgoing, to *abi.Sockaddr, sc *stack.
 
 // checkLength is EMSGSIZE for a datagram that does not fit.
 func (d *datagram) checkLength(n uint64, to *abi.Sockaddr) unix.Errno {
-	length := int(min(n, maxTransfer))
-	errno := d.tr.endpoint().CheckLength(length, stackAddrOf(to))
-	if p, ok := d.tr.(*ping); ok && errno != 0 {
-		p.tooBig(length, to)
-	}
+	errno := d.tr.endpoint().CheckLength(int(min(n, maxTransfer)), stackAddrOf(to))
 	if errno != 0 {
 		d.takeQueued() // an error of this host's comes by no notification
 	}

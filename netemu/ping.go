@@ -22,19 +22,23 @@ const (
 
 // ping is the transport of an ICMP echo socket (SOCK_DGRAM, IPPROTO_ICMP, see
 // icmp(7)): a raw endpoint of which the socket sees the replies to its own
-// identifier, without IP header, and whose errors quote its own requests
+// identifier, without IP header, and that is told of errors about its own requests
 // (net/ipv4/ping.c). The identifier is the socket's port.
 type ping struct {
 	inet
 
-	mu      sync.Mutex
-	ident   uint16 // 0: none yet
-	remote  netip.Addr
-	recvErr bool // IP_RECVERR or IPV6_RECVERR
-	queue   []stack.QueuedError
+	mu     sync.Mutex
+	ident  uint16 // 0: none yet
+	remote netip.Addr
 }
 
-func newPing(id identity, ep *stack.Endpoint) transport { return &ping{inet: inet{id.family, ep}} }
+// newPing makes the transport on ep, if that is not nil.
+func newPing(id identity, ep *stack.Endpoint) transport {
+	if ep != nil {
+		ep.SetIdent(0)
+	}
+	return &ping{inet: inet{id.family, ep}}
+}
 
 // idents are the identifiers in use, by family.
 var idents = struct {
@@ -73,9 +77,7 @@ func (p *ping) bind(sa abi.Sockaddr) unix.Errno {
 	if errno := p.inet.bind(portless(sa)); errno != 0 {
 		return errno
 	}
-	id, errno := takeIdent(p.family, sa.Addr.Port())
-	p.ident = id
-	return errno
+	return p.takeIdentLocked(sa.Addr.Port())
 }
 
 func (p *ping) connect(sa abi.Sockaddr) unix.Errno {
@@ -103,10 +105,17 @@ func (p *ping) autobind() unix.Errno {
 	return p.identLocked()
 }
 
-func (p *ping) identLocked() (errno unix.Errno) {
-	if p.ident == 0 {
-		p.ident, errno = takeIdent(p.family, 0)
+func (p *ping) identLocked() unix.Errno {
+	if p.ident != 0 {
+		return 0
 	}
+	return p.takeIdentLocked(0)
+}
+
+// takeIdentLocked takes the identifier want, 0: any.
+func (p *ping) takeIdentLocked(want uint16) (errno unix.Errno) {
+	p.ident, errno = takeIdent(p.family, want)
+	p.ep.SetIdent(p.ident)
 	return errno
 }
 
@@ -150,9 +159,6 @@ func (p *ping) send(b []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno
 		dst = &a
 	}
 	_, errno = p.ep.Send(m, dst, c)
-	if errno == unix.EMSGSIZE {
-		p.tooBig(len(m), to)
-	}
 	return errno
 }
 
@@ -171,8 +177,7 @@ func checksum(b []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// receive takes what the raw endpoint got: a reply is delivered, an error that
-// quotes a request of this socket is queued and pending, the rest is not ours.
+// receive takes what the raw endpoint got: a reply is delivered, the rest is not ours.
 func (p *ping) receive(buf []byte) (int, arrival, unix.Errno) {
 	d, errno := p.ep.Next(buf)
 	if errno != 0 {
@@ -184,11 +189,8 @@ func (p *ping) receive(buf []byte) (int, arrival, unix.Errno) {
 		_, m = splitIPv4(m)
 		reply = icmpEchoReply
 	}
-	if len(m) < icmpHeaderBytes {
+	if len(m) < icmpHeaderBytes || m[0] != reply {
 		return 0, arrival{}, unix.EINTR
-	}
-	if m[0] != reply {
-		return 0, arrival{}, p.takeICMPError(m, d)
 	}
 	p.mu.Lock()
 	ours := p.ident != 0 && binary.BigEndian.Uint16(m[4:]) == p.ident
@@ -199,17 +201,6 @@ func (p *ping) receive(buf []byte) (int, arrival, unix.Errno) {
 	n := copy(buf, m)
 	from := stack.Addr{AddrPort: netip.AddrPortFrom(d.From.Addr(), 0), NIC: d.From.NIC}
 	return n, arrival{from: sockaddr(p.family, from), control: d.Control}, 0
-}
-
-func (p *ping) queuedError() (stack.QueuedError, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.queue) == 0 {
-		return stack.QueuedError{}, false
-	}
-	q := p.queue[0]
-	p.queue = p.queue[1:]
-	return q, true
 }
 
 func (p *ping) close() {

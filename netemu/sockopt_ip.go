@@ -111,19 +111,12 @@ func getHeaderIncluded(s socket) (int32, unix.Errno) {
 	return flag("", stack.HeaderIncluded).getInt(s)
 }
 
-// receiveErrors is IP_RECVERR and IPV6_RECVERR; ICMP echo sockets keep the
-// queue themselves.
+// receiveErrors is IP_RECVERR and IPV6_RECVERR.
 func receiveErrors(name string, o stack.BoolOption) option {
 	return option{
 		name: name,
 		setInt: func(s socket, v int32) unix.Errno {
 			s.memo().put(name, int64(oneIf(v != 0)))
-			if d, ok := s.(*datagram); ok {
-				if p, ok := d.tr.(*ping); ok {
-					p.setRecvErr(v != 0)
-					return 0
-				}
-			}
 			return flag(name, o).setInt(s, v)
 		},
 		getInt: recall(name, 0),

@@ -127,7 +127,7 @@ func (e *Endpoint) Send(p []byte, to *Addr, c *SendControl) (int, unix.Errno) {
 func (e *Endpoint) unsendable(n int, dst netip.Addr, opts tcpip.WriteOptions) unix.Errno {
 	tooLong, _ := e.tooLong(n, dst)
 	e.mu.Lock()
-	pending := e.pending != 0 && e.SendsTell()
+	pending := e.pending != 0 && e.sendsTellLocked()
 	e.mu.Unlock()
 	if !tooLong && !pending {
 		return 0
@@ -139,13 +139,6 @@ func (e *Endpoint) unsendable(n int, dst netip.Addr, opts tcpip.WriteOptions) un
 		return e.checkSize(n, dst) // and the queue tells of it
 	}
 	return e.TakePending()
-}
-
-// SendsTell says whether a send tells a pending error: on a raw socket only one that
-// brings the IP header (raw_send_hdrinc; ip_append_data looks for one where there is a
-// transport header).
-func (e *Endpoint) SendsTell() bool {
-	return e.kind != kindRaw || e.ep.SocketOptions().GetHeaderIncluded()
 }
 
 // CheckSend says why nothing could be sent to to, or the peer when that is nil:

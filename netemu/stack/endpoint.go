@@ -57,6 +57,8 @@ type Endpoint struct {
 	gaveUp              bool          // synTimer did
 	pending             unix.Errno    // SO_ERROR of UDP and raw
 	errQueue            []QueuedError // IP_RECVERR
+	echo                bool          // an ICMP echo socket's
+	ident               uint16        // of its requests, 0: none yet
 }
 
 // NewTCP makes a TCP socket.
@@ -89,6 +91,14 @@ func (s *Stack) NewRaw(f Family, proto uint8) (*Endpoint, unix.Errno) {
 	}
 	ep.SocketOptions().SetHeaderIncluded(proto == unix.IPPROTO_RAW)
 	return s.newEndpoint(ep, wq, kindRaw, f, proto), 0
+}
+
+// SetIdent makes a raw ICMP endpoint an echo socket's (icmp(7)), whose requests have
+// this identifier, 0: none yet.
+func (e *Endpoint) SetIdent(ident uint16) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.echo, e.ident = true, ident
 }
 
 func (f Family) netProto() tcpip.NetworkProtocolNumber {

@@ -84,6 +84,19 @@ func (e *Endpoint) queueLocked(q QueuedError) {
 	e.errQueue = append(e.errQueue, q)
 }
 
+// SendsTell says whether a send tells a pending error: on a raw socket only one that
+// brings the IP header (raw_send_hdrinc; ip_append_data looks for one where there is a
+// transport header).
+func (e *Endpoint) SendsTell() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.sendsTellLocked()
+}
+
+func (e *Endpoint) sendsTellLocked() bool {
+	return e.kind != kindRaw || e.echo || e.ep.SocketOptions().GetHeaderIncluded()
+}
+
 // reportICMP applies Linux's rules to an ICMP error about a packet that e sent:
 // with IP_RECVERR every error is queued and pending; without, only hard ones
 // are, and only on connected sockets (__udp4_lib_err, raw_err).

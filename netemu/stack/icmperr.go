@@ -198,13 +198,30 @@ func (s *Stack) rawSockets(f Family, proto tcpip.TransportProtocolNumber) []*End
 	return socks
 }
 
-// couldHaveSent says whether a raw socket's addresses fit a quoted packet.
+// couldHaveSent says whether a raw socket's addresses fit a quoted packet, and an
+// echo socket's identifier.
 func (e *Endpoint) couldHaveSent(q quote) bool {
+	e.mu.Lock()
+	echo, ident := e.echo, e.ident
+	e.mu.Unlock()
+	if echo && !isRequest(q, ident) {
+		return false
+	}
 	if peer, en := e.Remote(); en == 0 && peer.Addr() != q.dst {
 		return false
 	}
 	local, en := e.Local()
 	return en == 0 && (local.Addr().IsUnspecified() || local.Addr() == q.src)
+}
+
+// isRequest says whether an echo request with this identifier is quoted.
+func isRequest(q quote, ident uint16) bool {
+	request := byte(header.ICMPv6EchoRequest)
+	if q.dst.Is4() {
+		request = byte(header.ICMPv4Echo)
+	}
+	return ident != 0 && len(q.body) >= header.ICMPv4MinimumSize && q.body[0] == request &&
+		binary.BigEndian.Uint16(q.body[4:]) == ident
 }
 
 // copied gives an error a payload of its own.

@@ -126,6 +126,9 @@ func TestPathErrors(t *testing.T) {
 		}
 		if native == "" {
 			serveWays(t, p.w)
+			if err := p.w.Near.AllowPingSockets(); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := p.forgetPaths(); err != nil {
 			t.Fatal(err)

@@ -105,6 +105,28 @@ def connect(address, hops=64):
     print("tcp", address, hops, name(s.connect_ex((address, 9))))
 
 
+def echo(address, connected):
+    """An ICMP echo socket (icmp(7)) whose request dies on the way."""
+    family, level, _, recverr, _, _, ttl, _ = options(address)
+    six = family == socket.AF_INET6
+    s = socket.socket(family, socket.SOCK_DGRAM, socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP)
+    s.setsockopt(level, recverr, 1)
+    s.setsockopt(level, ttl, 1)
+    s.setblocking(False)
+    request = struct.pack(">BBHHH", 128 if six else 8, 0, 0, 0, 7) + b"sixteen bytes...."
+    if connected:
+        s.connect((address, 0))
+    for _ in range(PATIENCE // 1500):
+        if connected:
+            s.send(request)
+        else:
+            s.sendto(request, (address, 0))
+        told = queued(s, level, 1500)
+        if told != "nothing":
+            break
+    print("echo", address, connected, told, "SO_ERROR", name(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)))
+
+
 far4, far6, prohibited4, prohibited6, unreachable4, unreachable6, port = sys.argv[1:8]
 way(far4, int(port))
 way(far6, int(port))
@@ -116,5 +138,8 @@ for a in far4, far6:
 for a in prohibited4, prohibited6, unreachable4, unreachable6:
     refused(a)
     connect(a)
+for a in far4, far6:
+    echo(a, False)
+    echo(a, True)
 path_mtu(far4)
 path_mtu(far6)
