@@ -126,25 +126,21 @@ func receiveErrors(name string, o stack.BoolOption) option {
 // getMTU is IP_MTU and IPV6_MTU, for connected sockets: of the path, as far as a
 // datagram's errors have told of it.
 func getMTU(s socket) (int32, unix.Errno) {
-	peer, errno := s.peer()
+	ep := s.endpoint()
+	if ep == nil {
+		return 0, unix.ENOTCONN
+	}
+	peer, errno := ep.Remote() // also one at port 0
 	if errno != 0 {
 		return 0, unix.ENOTCONN
 	}
 	if s.id().typ != unix.SOCK_STREAM {
-		if mtu := s.stack().PathMTU(peer.Addr.Addr()); mtu != 0 {
+		if mtu := s.stack().PathMTU(peer.Addr()); mtu != 0 {
 			return int32(mtu), 0
 		}
 	}
-	local, errno := s.name()
-	if errno != 0 {
-		return 0, errno
-	}
-	for _, i := range s.stack().Interfaces() {
-		for _, a := range i.Addrs {
-			if a.Addr() == local.Addr.Addr().Unmap() {
-				return int32(i.MTU), 0
-			}
-		}
+	if mtu := s.stack().MTUTowards(peer.Addr()); mtu != 0 {
+		return int32(mtu), 0
 	}
 	return 0, unix.ENOTCONN
 }

@@ -276,9 +276,9 @@ func (e *Endpoint) tooLong(n int, dst netip.Addr) (tooLong bool, mtu int) {
 	return mtu != 0, mtu
 }
 
-// mtuTowards is the MTU of the interface that a packet to dst leaves by; 0 when
+// MTUTowards is the MTU of the interface that a packet to dst leaves by; 0 when
 // there is no route.
-func (s *Stack) mtuTowards(dst netip.Addr) int {
+func (s *Stack) MTUTowards(dst netip.Addr) int {
 	dst = dst.Unmap()
 	r, err := s.net.FindRoute(0, tcpip.Address{}, fromAddr(dst), netProto(dst), false)
 	if err != nil {

@@ -102,7 +102,7 @@ func (e *Endpoint) checkDestination6(a Addr) unix.Errno {
 	switch {
 	case err != nil || !toAddr(local.Addr).Is4() || !ip.IsValid() || ip.IsUnspecified():
 		return 0
-	case e.s.mtuTowards(ip) == 0:
+	case e.s.MTUTowards(ip) == 0:
 		return unix.ENETUNREACH
 	}
 	return unix.EAFNOSUPPORT // a v4-mapped source address (ip6_dst_lookup_tail)

@@ -212,7 +212,7 @@ func (e *Endpoint) segmentSize() int {
 	if en != 0 {
 		return header.TCPDefaultMSS
 	}
-	mtu := e.s.mtuTowards(peer.Addr())
+	mtu := e.s.MTUTowards(peer.Addr())
 	headers := header.TCPMinimumSize + header.IPv6MinimumSize
 	if peer.Addr().Unmap().Is4() {
 		headers = header.TCPMinimumSize + header.IPv4MinimumSize

@@ -78,7 +78,7 @@ func (t *pathMTUs) find(dst netip.Addr, now time.Time) int {
 // the path as far as it is known, else of the interface; 0 without a route.
 func (s *Stack) PathMTU(dst netip.Addr) int {
 	dst = dst.Unmap()
-	mtu := s.mtuTowards(dst)
+	mtu := s.MTUTowards(dst)
 	if known := s.paths.find(dst, time.Now()); known != 0 {
 		return min(mtu, known)
 	}
@@ -110,7 +110,7 @@ func (e *Endpoint) mtuFor(dst netip.Addr) int {
 	if disc < unix.IP_PMTUDISC_PROBE {
 		return e.s.PathMTU(dst)
 	}
-	return e.s.mtuTowards(dst)
+	return e.s.MTUTowards(dst)
 }
 
 // ipHeader is the size of an IP header without options.
