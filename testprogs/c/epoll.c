@@ -295,7 +295,8 @@ static void *disturb_for_ever(void *argument)
 static void ignored_storm(const char *name)
 {
 	(void)name;
-	struct disturbed d = { own_tid(), -1 };
+	static struct disturbed d; // the thread outlives the case
+	d = (struct disturbed){ own_tid(), -1 };
 	start(disturb_for_ever, &d);
 	struct epoll_event e;
 	int ep = OK(epoll_create1(0));
