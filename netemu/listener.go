@@ -143,6 +143,7 @@ func (l *listener) handOver() unix.Errno {
 		return 0
 	}
 	inheritOptions(l.s, child)
+	child.boundRoom()
 	if err := l.s.sur.SendFile(child.file); err != nil {
 		child.drop()
 		return 0

@@ -25,7 +25,7 @@ func (s *stream) outbound() {
 	defer s.e.wg.Done()
 	for {
 		buf := pumpBuffers.Get().(*[]byte)
-		data, err := s.sur.Next(*buf)
+		data, err := s.sur.Next((*buf)[:s.piece()])
 		if len(data) > 0 {
 			s.write(data)
 		}

@@ -32,6 +32,9 @@ func bufferSize(name string, o stack.IntOption, least int32) option {
 		setInt: func(s socket, v int32) unix.Errno {
 			double := max(int32(min(uint32(v), maxBuffer))*2, least)
 			s.memo().put(name, int64(double))
+			if st, ok := s.(*stream); ok && st.isConnected() {
+				st.boundRoom()
+			}
 			if s.endpoint() == nil {
 				return 0
 			}

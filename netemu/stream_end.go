@@ -31,6 +31,7 @@ func (s *stream) closed(unread bool) {
 // connectLocked makes s a connected socket.
 func (s *stream) connectLocked() {
 	s.state = connected
+	s.boundRoom()
 	s.rememberLocked()
 	s.e.reg.connections.add(s.endsLocked(), s)
 	s.takeShortcutLocked()

@@ -128,6 +128,7 @@ var Programs = []Program{
 	)},
 	{"raw", needing(NetRaw, every(dynamic, `any_protocol_v4 any_protocol_v6 unknown_protocol header_included
 		header_included_v6 checksum_v6 icmp_filter socket_filters bound_and_connected`))},
+	{"buffers", every(dynamic, "small")},
 	{"rawerror", needing(NetRaw, join(
 		every(dynamic, "local_error"),
 		only(Traced, untracedRefusal, every(dynamic, "pending_error")),

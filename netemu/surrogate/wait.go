@@ -64,3 +64,10 @@ func (s *Stream) Closed() (hup, unread bool) {
 	})
 	return hup, unread
 }
+
+// SetRoom bounds what waits for T to read, in bytes of memory as SO_RCVBUF counts it.
+func (s *Stream) SetRoom(n int) {
+	s.control(func(fd int) {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, min(n, towardsTask))
+	})
+}
