@@ -89,19 +89,19 @@ func (s *stream) awaitReset() {
 	})
 }
 
-// awaitFIN waits until the FIN of this end has come to the other, if that is in the
-// sandbox, and its answer back: on Linux both have when shutdown(2) returns.
-func (s *stream) awaitFIN() {
-	s.mu.Lock()
-	key, inside := s.endsLocked(), s.e.local(s.remote.Addr())
-	s.mu.Unlock()
-	if !inside {
-		return
+// finAwaiterLocked gives what waits until the FIN of this end has come to the other, if
+// that is in the sandbox, and its answer back: on Linux both have when shutdown(2)
+// returns. It is asked for before: the other end may be gone by then.
+func (s *stream) finAwaiterLocked() func() {
+	if !s.e.local(s.remote.Addr()) {
+		return func() {}
 	}
-	other, ok := s.e.reg.connections.get(key.swapped())
-	s.e.prompt.await(func() bool {
-		return !sending(s.endpoint().TCPState()) && (!ok || other.s.readToEnd())
-	})
+	other, ok := s.e.reg.connections.get(s.endsLocked().swapped())
+	return func() {
+		s.e.prompt.await(func() bool {
+			return !sending(s.endpoint().TCPState()) && (!ok || other.s.readToEnd())
+		})
+	}
 }
 
 // readToEnd says that nothing more comes to the task.

@@ -129,7 +129,7 @@ func (s *stream) writeEnded() {
 	s.writeOver = true
 	s.ep.Shutdown(false, true)
 	if s.readOver {
-		s.endLocked(0, false)
+		s.finishLocked()
 	}
 }
 
@@ -204,7 +204,7 @@ func (s *stream) readEnded() {
 	}
 	s.readOver = true
 	if s.writeOver {
-		s.endLocked(0, false)
+		s.finishLocked()
 		return
 	}
 	s.sur.CloseWrite()

@@ -243,7 +243,7 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 	}
 	if how != unix.SHUT_WR {
 		if s.readOver = true; s.writeOver {
-			s.endLocked(0, false)
+			s.finishLocked()
 			return trap.Done(0)
 		}
 		s.sur.CloseWrite()
@@ -254,8 +254,9 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 	s.writeShut = true
 	args := c.Args
 	args[1] = unix.SHUT_WR
+	await := s.finAwaiterLocked()
 	return trap.RunThen(&args, func(t trap.Task, ret int64) trap.Verdict {
-		s.awaitFIN()
+		await()
 		return passOn(t, ret)
 	})
 }

@@ -1,6 +1,8 @@
 package netemu
 
 import (
+	"io"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -85,6 +87,13 @@ func (s *stream) leaveLocked() {
 	default:
 		s.e.reg.bury(s)
 	}
+}
+
+// finishLocked ends a connection whose both ways are shut. What nobody will read is
+// thrown away first: close(2) resets the connection for that, shutdown(2) does not.
+func (s *stream) finishLocked() {
+	_, _ = s.ep.ReadStream(io.Discard)
+	s.endLocked(0, false)
 }
 
 func (s *stream) close() {
