@@ -19,8 +19,11 @@ func (e *Endpoint) loopbackIfAny(a Addr) Addr {
 	if e.family == Inet4 || ip.Unmap().Is4() {
 		lo = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	if local, err := e.ep.GetLocalAddress(); err == nil && local.Addr.BitLen() != 0 && (local.Addr.BitLen() != 32 || e.hasSource()) {
-		lo = toAddr(local.Addr)
+	local, err := e.ep.GetLocalAddress()
+	own := toAddr(local.Addr)
+	otherVersion := ip.Unmap().Is4() && !own.Unmap().Is4() // that cannot send there
+	if err == nil && own.IsValid() && !otherVersion && (local.Addr.BitLen() != 32 || e.hasSource()) {
+		lo = own
 	}
 	a.AddrPort = netip.AddrPortFrom(lo, a.Port())
 	return a
