@@ -23,6 +23,7 @@ type nap struct {
 	file  int         // a copy of the task's descriptor
 	timer *time.Timer // nil: no limit
 	begun bool        // part of the call is done: a signal ends it as a time limit does
+	given bool        // the task has got a descriptor in this call
 }
 
 // sleeper polls for all naps. Its map is guarded by Engine.mu.
@@ -103,7 +104,7 @@ func (t *task) nap(w *trap.Wait) (trap.Verdict, bool) {
 		unix.Close(file)
 		return trap.Verdict{}, false
 	}
-	z := &nap{t: t, w: w, file: file, begun: t.begun}
+	z := &nap{t: t, w: w, file: file, begun: t.begun, given: t.f.given}
 	t.begun = false
 	if err := e.sleeper.addLocked(z); err != nil {
 		unix.Close(file)

@@ -91,7 +91,7 @@ func (w *watch) look() int {
 		switch {
 		case !z.t.e.listener.waits(z.t.f.id): // looked at last: that was the task's own state
 			w.s.end(z.key, func(*nap) trap.Verdict { return trap.Fail(unix.ESRCH) })
-		case there && state.State == 'D' && (!z.t.f.given || proc.Pending(z.t.th.tid)):
+		case there && state.State == 'D' && (!z.given || proc.Pending(z.t.th.tid)):
 			// Who has got a descriptor sleeps on in D, signal or not.
 			w.s.end(z.key, (*nap).interrupted)
 		}
