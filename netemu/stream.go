@@ -227,7 +227,7 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 		s.endLocked(0, true)
 		return trap.Done(0)
 	case connected:
-		s.reported = true // SS_CONNECTED
+		return s.shutConnectedLocked(c, how)
 	case over:
 		// Shut down already; Linux says so only when the peer has closed too.
 		if s.lingersLocked() {
@@ -241,6 +241,11 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 		s.disconnecting = s.disconnecting || s.untold
 		return trap.Fail(unix.ENOTCONN)
 	}
+}
+
+// shutConnectedLocked is shutdown(2) of a connection.
+func (s *stream) shutConnectedLocked(c trap.Call, how int32) trap.Verdict {
+	s.reported = true // SS_CONNECTED
 	if how != unix.SHUT_WR {
 		if s.readOver = true; s.writeOver {
 			s.finishLocked()
@@ -267,38 +272,4 @@ func (s *stream) shutdown(c trap.Call, how int32) trap.Verdict {
 func (s *stream) lingersLocked() bool {
 	state := s.ep.TCPState()
 	return sending(state) || state == tcpFinWait2
-}
-
-// errorPending says that there is an error, which the surrogate shows or has told.
-func (s *stream) errorPending() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.soError != 0 || s.kept != 0
-}
-
-// takeError is SO_ERROR; shown says that the surrogate still had an error to
-// tell, and no native call has told it.
-func (s *stream) takeError(shown bool) unix.Errno {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	errno, kept := s.soError, s.kept
-	s.soError, s.kept = 0, 0
-	s.unwatchLocked()
-	if errno == 0 || !shown && s.state == over {
-		return kept
-	}
-	return errno
-}
-
-// takeUnshown takes a pending error that the surrogate does not show.
-func (s *stream) takeUnshown() unix.Errno {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	errno := s.kept
-	s.kept = 0
-	if errno == 0 && s.state != over {
-		errno = s.soError
-		s.soError = 0
-	}
-	return errno
 }

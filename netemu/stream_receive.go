@@ -38,10 +38,8 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(unix.EAGAIN)
 	case state == listening:
 		return trap.Fail(unix.ENOTCONN)
-	case flags&unix.MSG_OOB != 0 && c.NR == unix.SYS_RECVMMSG:
-		return s.shownFirst(c.Int32(0), unix.EINVAL)
 	case flags&unix.MSG_OOB != 0:
-		return trap.Fail(unix.EINVAL)
+		return s.receiveUrgent(c)
 	case state != fresh:
 		return s.readFirst(t, c, state == over, keeps)
 	}
@@ -52,6 +50,14 @@ func (s *stream) receive(t trap.Task, c trap.Call) trap.Verdict {
 		return s.receiveNothing(t, c)
 	}
 	return trap.Fail(unix.ENOTCONN)
+}
+
+// receiveUrgent finds no urgent data. recvmmsg(2) looks for a pending error first.
+func (s *stream) receiveUrgent(c trap.Call) trap.Verdict {
+	if c.NR == unix.SYS_RECVMMSG {
+		return s.shownFirst(c.Int32(0), unix.EINVAL)
+	}
+	return trap.Fail(unix.EINVAL)
 }
 
 // receiveNone is a recvmmsg(2) of no messages, which looks for a pending error all the
