@@ -58,11 +58,26 @@ func numbers(fields []string) (out []int64) {
 
 func (p privilege) has(capability int) bool { return p.effective>>capability&1 == 1 }
 
+// isMapped says whether an id is one in the supervisor's user namespace, which is the
+// box's (user_namespaces(7)).
+func isMapped(file string, id uint32) bool {
+	text, err := os.ReadFile("/proc/self/" + file)
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		if n := numbers(strings.Fields(line)); len(n) == 3 && int64(id) >= n[0] && int64(id)-n[0] < n[2] {
+			return true
+		}
+	}
+	return false
+}
+
 // mayClaim is __scm_send of SCM_CREDENTIALS, with scm_check_creds.
 func (p privilege) mayClaim(c abi.Ucred) unix.Errno {
 	own := func(ids []int64, id uint32) bool { return slices.Contains(ids[:3], int64(id)) }
 	switch {
-	case c.UID == ^uint32(0), c.GID == ^uint32(0): // INVALID_UID
+	case !isMapped("uid_map", c.UID), !isMapped("gid_map", c.GID): // make_kuid
 		return unix.EINVAL
 	case int64(c.PID) != p.pid && !p.has(unix.CAP_SYS_ADMIN),
 		!own(p.uids, c.UID) && !p.has(unix.CAP_SETUID),
