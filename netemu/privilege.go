@@ -73,13 +73,30 @@ func isMapped(file string, id uint32) bool {
 	return false
 }
 
+// ownsProcesses says whether the pid namespace belongs to the box's user namespace:
+// only then is CAP_SYS_ADMIN of that one worth something to it (ioctl_ns(2)).
+func ownsProcesses() bool {
+	pids, err := os.Open("/proc/self/ns/pid")
+	if err != nil {
+		return false
+	}
+	defer pids.Close()
+	owner, err := unix.IoctlRetInt(int(pids.Fd()), unix.NS_GET_USERNS)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(owner)
+	var theirs, ours unix.Stat_t
+	return unix.Fstat(owner, &theirs) == nil && unix.Stat("/proc/self/ns/user", &ours) == nil && theirs.Ino == ours.Ino
+}
+
 // mayClaim is __scm_send of SCM_CREDENTIALS, with scm_check_creds.
 func (p privilege) mayClaim(c abi.Ucred) unix.Errno {
 	own := func(ids []int64, id uint32) bool { return slices.Contains(ids[:3], int64(id)) }
 	switch {
 	case !isMapped("uid_map", c.UID), !isMapped("gid_map", c.GID): // make_kuid
 		return unix.EINVAL
-	case int64(c.PID) != p.pid && !p.has(unix.CAP_SYS_ADMIN),
+	case int64(c.PID) != p.pid && !(p.has(unix.CAP_SYS_ADMIN) && ownsProcesses()),
 		!own(p.uids, c.UID) && !p.has(unix.CAP_SETUID),
 		!own(p.gids, c.GID) && !p.has(unix.CAP_SETGID):
 		return unix.EPERM
