@@ -74,7 +74,7 @@ func TestTracers(t *testing.T) {
 		name, flags, script string
 		want                []string
 	}{
-		{"strace a client", "--uplink sim", "strace -f -e trace=network curl -sS http://example.test/", []string{
+		{"strace a client", "--uplink sim", "strace -f -e trace=network curl -4 -sS http://example.test/", []string{
 			`sin_port=htons(80), sin_addr=inet_addr("192.0.2.80")}, 16) = -1 EINPROGRESS`,
 			`getsockname(5, {sa_family=AF_INET, sin_port=htons(`, `sin_addr=inet_addr("10.0.2.100")}`, "It works", "exited with 0"}},
 		{"strace what blocks", "--uplink none", "strace -f -e trace=network /usr/bin/python3 -c '" + echoOnce + "'", []string{
