@@ -30,7 +30,7 @@ func byICMP(q stack.QueuedError) bool { return q.Origin != unix.SO_EE_ORIGIN_LOC
 
 // An entry of a UDP socket's error queue shows as POLLERR at once. One of a raw or
 // ICMP echo socket does when the task sleeps, not while it runs: the surrogate's
-// error would fail the next native send(2), which Linux lets pass on these, and
+// error would fail the next native send(2), which Linux lets pass on raw sockets, and
 // tools that read the queue (traceroute, mtr) send in bursts and then poll.
 const (
 	// errorQuiet is when the task is first looked at: soon, since traceroute waits

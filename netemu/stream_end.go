@@ -118,8 +118,5 @@ func (s *stream) gone() bool {
 }
 
 func (s *stream) pending() bool {
-	s.mu.Lock()
-	state := s.state
-	s.mu.Unlock()
-	return state == connected && s.sur.HungUp()
+	return s.isConnected() && s.sur.HungUp()
 }

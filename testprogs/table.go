@@ -170,7 +170,7 @@ var Programs = []Program{
 	{"args_io", compared(every(dynamic, "send receive receive_datagram messages read_write"))},
 	{"args_order", compared(every(dynamic, "send versions pktinfo udp renewed told recvmmsg"))},
 	{"args_found", compared(every(dynamic, "names mapped probe control scope options stores open netlink credentials"))},
-	{"args_left", compared(every(dynamic, "kept failed disconnected shut"))},
+	{"args_left", compared(every(dynamic, "kept failed disconnected shut unrouted"))},
 	{"args_sockopt", compared(every(dynamic, "get set round_trip"))},
 	{GoProgram, join(
 		every(everyGo, "tcp_echo tcp_many udp_echo lookup_localhost happy_eyeballs http exec_listener"),

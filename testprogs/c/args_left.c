@@ -144,11 +144,31 @@ static void left_shut(const char *name)
 	}
 }
 
+// A shut listener keeps the port that getsockname(2) tells when connect(2) finds no
+// way, and may be bound anew.
+static void left_unrouted(const char *name)
+{
+	(void)name;
+	union address group = address_at("224.0.0.251", 9), any = address_at("127.0.0.1", 0);
+	for (int bind_anew = 0; bind_anew < 2; bind_anew++) {
+		int fd = listener(AF_INET, 4);
+		uint16_t port = local_port(fd);
+		set_nonblock(fd);
+		OK(shutdown(fd, SHUT_RDWR));
+		TELL(connect(fd, &group.any, sizeof group.in), "connect to a group");
+		printf("port %s\n", local_port(fd) == port ? "kept" : "lost");
+		if (bind_anew)
+			TELL(bind(fd, &any.any, sizeof any.in), "bind");
+		OK(close(fd));
+	}
+}
+
 static const struct test_case cases[] = {
 	{ "kept", left_kept },
 	{ "failed", left_failed },
 	{ "disconnected", left_disconnected },
 	{ "shut", left_shut },
+	{ "unrouted", left_unrouted },
 };
 
 TEST_MAIN(cases)
