@@ -13,10 +13,12 @@ import (
 
 // Init prepares the process for Launch. It is to be called first in main: it
 // locks the main goroutine to the main thread, and keeps descriptors that the
-// supervisor was started with from everything that it starts. In a process that was
+// supervisor was started with from everything that it starts, which goes by the timer slack
+// that the supervisor was started with. In a process that was
 // started as a box's keeper it does not return.
 func Init() {
 	runtime.LockOSThread()
+	giveSlackBack()
 	keeper.Keep(func(j keeper.Job) (int, error) {
 		return ptrace.StartParked(ptrace.Program{Args: j.Args, Env: j.Env, Files: j.Files})
 	})

@@ -1,9 +1,10 @@
 #include "textflag.h"
 
 // netbox_start is the entry point of an executable that was linked with
-// -ldflags=-E=netbox_start: see given.go. It asks rt_sigaction(2) about each
-// signal, sets the bits of ·ignoredMask and ·blockedMask, and goes on to the runtime's own
-// entry point with the stack as the kernel left it.
+// -ldflags=-E=netbox_start: see given.go and slack.go. It asks rt_sigaction(2) about each
+// signal, sets the bits of ·ignoredMask and ·blockedMask, exchanges the timer slack for
+// ·slack if that is more, and goes on to the runtime's own entry point with the stack as
+// the kernel left it.
 TEXT netbox_start(SB),NOSPLIT|NOFRAME,$0
 	SUBQ	$64, SP
 	MOVQ	$1, BX
@@ -32,5 +33,16 @@ next:
 	SYSCALL
 	MOVQ	0(SP), AX
 	MOVQ	AX, ·blockedMask(SB)
+	MOVQ	$157, AX	// SYS_prctl
+	MOVQ	$30, DI		// PR_GET_TIMERSLACK
+	SYSCALL
+	MOVQ	AX, ·givenSlack(SB)
+	CMPQ	AX, ·slack(SB)
+	JGE	start
+	MOVQ	$157, AX
+	MOVQ	$29, DI		// PR_SET_TIMERSLACK
+	MOVQ	·slack(SB), SI
+	SYSCALL
+start:
 	ADDQ	$64, SP
 	JMP	_rt0_amd64_linux(SB)

@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// netbox_start: see start_amd64.s.
+// netbox_start: see start_amd64.s, given.go and slack.go.
 TEXT netbox_start(SB),NOSPLIT|NOFRAME,$0
 	SUB	$64, RSP
 	MOVD	$1, R19
@@ -32,5 +32,17 @@ next:
 	SVC
 	MOVD	(RSP), R7
 	MOVD	R7, ·blockedMask(SB)
+	MOVD	$167, R8	// SYS_prctl
+	MOVD	$30, R0		// PR_GET_TIMERSLACK
+	SVC
+	MOVD	R0, ·givenSlack(SB)
+	MOVD	·slack(SB), R7
+	CMP	R7, R0
+	BGE	start
+	MOVD	$167, R8
+	MOVD	$29, R0		// PR_SET_TIMERSLACK
+	MOVD	R7, R1
+	SVC
+start:
 	ADD	$64, RSP
 	JMP	_rt0_arm64_linux(SB)

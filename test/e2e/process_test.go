@@ -42,6 +42,22 @@ func TestFatalSignal(t *testing.T) {
 	}
 }
 
+// The program has the timer slack that netbox was started with, which takes another
+// for itself.
+func TestTimerSlack(t *testing.T) {
+	b := bed.Build(t)
+	const given = "70000"
+	for _, how := range [][]string{nil, {b.Netbox, "run", "--uplink", "none", "--engine", "ptrace", "--"}, {b.Netbox, "run", "--uplink", "none", "--"}} {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		args := append([]string{"sh", "-c", "echo " + given + ` >/proc/self/timerslack_ns && exec "$@"`, "sh"}, how...)
+		out := bed.Run(t, command(ctx, scratch(t), append(args, "cat", "/proc/self/timerslack_ns")...))
+		if got := strings.TrimSpace(out.Out); got != given {
+			t.Errorf("%v: a timer slack of %s ns, want %s", how, got, given)
+		}
+	}
+}
+
 // Signals sent to netbox reach the program.
 func TestSignalsReachTheProgram(t *testing.T) {
 	b := bed.Build(t)
