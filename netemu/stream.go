@@ -56,6 +56,8 @@ type stream struct {
 	mu    sync.Mutex
 	ep    *stack.Endpoint
 	state streamState
+	// decided is closed when a handshake's outcome is known, nil: none is under way.
+	decided chan struct{}
 	// idle says that the surrogate has no S, which connect and listen give it.
 	idle bool
 	// bound is the address that bind(2) was given.

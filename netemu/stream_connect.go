@@ -84,7 +84,7 @@ func (s *stream) startLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 		s.endLocked(errno, true)
 		return trap.Fail(errno)
 	}
-	s.state = connecting
+	s.state, s.decided = connecting, make(chan struct{})
 	s.e.wg.Add(1) // inbound
 	go s.inbound()
 	return s.waitLocked(t, fd, unix.EINPROGRESS)
@@ -101,7 +101,7 @@ func (s *stream) waitLocked(t trap.Task, fd int32, busy unix.Errno) trap.Verdict
 		s.reported = false
 		return trap.Fail(busy)
 	}
-	w := &trap.Wait{FD: fd, Events: unix.POLLOUT, Timeout: s.sendTimeout}
+	w := &trap.Wait{FD: fd, Events: unix.POLLOUT, Timeout: s.sendTimeout, Soon: s.decided}
 	w.Again = func(t trap.Task, ready bool) trap.Verdict {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -178,6 +178,14 @@ func (s *stream) decideLocked(events stack.Events) bool {
 	}
 	s.endLocked(errno, false)
 	return false
+}
+
+// tellDecidedLocked ends the wait of a connect(2) whose engine waits by itself.
+func (s *stream) tellDecidedLocked() {
+	if s.decided != nil {
+		close(s.decided)
+		s.decided = nil
+	}
 }
 
 // userTimeout fires when TCP_USER_TIMEOUT, set before connect(2), is over: it

@@ -37,6 +37,7 @@ func (s *stream) connectLocked() {
 	s.rememberLocked()
 	s.e.reg.connections.add(s.endsLocked(), s)
 	s.takeShortcutLocked()
+	s.tellDecidedLocked()
 }
 
 // endLocked ends the socket: errno is what the task will learn (0: an orderly
@@ -75,6 +76,7 @@ func (s *stream) endLocked(errno unix.Errno, abort bool) {
 		s.sur.Reset()
 	}
 	s.leaveLocked()
+	s.tellDecidedLocked()
 }
 
 // leaveLocked leaves a tombstone of a stream that is over, where there is who can

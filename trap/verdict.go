@@ -93,10 +93,14 @@ type Install struct {
 // false on a timeout. When a signal interrupts the wait, the engine restarts
 // the original call (SA_RESTART) or fails it with EINTR as Linux does for a
 // call without a timeout; with one, always EINTR (socket(7), SO_RCVTIMEO).
+//
+// Soon, if not nil, is closed when the descriptor is ready: an engine may wait for
+// that in its own process for a moment, which is cheaper than the kernel's wait.
 type Wait struct {
 	FD      int32
 	Events  int16
 	Timeout time.Duration
+	Soon    <-chan struct{}
 	Again   func(t Task, ready bool) Verdict
 }
 

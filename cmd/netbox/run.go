@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"unsafe"
 
@@ -72,7 +73,13 @@ func (s exitStatus) exit() {
 	os.Exit(s.Code)
 }
 
+// waitingThreads is how many processors, in the sense of Go's scheduler, are there
+// beside the machine's: the engine's thread keeps one while it waits for the next call,
+// until the runtime looks and takes it away, some 20 µs later at the least.
+const waitingThreads = 1
+
 func run(o options) error {
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + waitingThreads)
 	b, err := newBox(o)
 	if err != nil {
 		return err

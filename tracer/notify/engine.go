@@ -3,10 +3,7 @@ package notify
 import (
 	"fmt"
 	"log/slog"
-	"runtime"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"netbox/tracer/kick"
 	"netbox/tracer/ptrace"
@@ -20,11 +17,6 @@ import (
 // more than the emulation allows itself.
 const workers = 8
 
-// relief is how long a call may take before another worker receives the next. One
-// worker at a time receives, since the kernel would wake several in turns, and each
-// finds its thread cold: with four, a call was seen to take three times as long.
-const relief = time.Millisecond
-
 // Engine answers the notifications of one tree of processes.
 type Engine struct {
 	handler  trap.Handler
@@ -32,6 +24,7 @@ type Engine struct {
 	listener listener
 	loop     ptrace.Loop
 	gates    gates
+	clock    clock
 	sleeper  sleeper
 	stats    Stats
 	buffers  sync.Pool // of *buffers
@@ -77,6 +70,7 @@ func (e *Engine) Start(l int, loop ptrace.Loop) error {
 		return err
 	}
 	e.listener.wakeHere()
+	e.clock.start(e)
 	e.turn <- struct{}{}
 	for range workers {
 		w := &worker{e: e}
@@ -94,73 +88,11 @@ func (e *Engine) Stop() {
 	}
 	close(e.closing)
 	for _, w := range e.ends {
-		if tid := int(w.tid.Load()); tid != 0 {
-			kick.Until(tid, w.done.Load)
-		}
+		w.stop()
 	}
+	e.clock.stop()
 	e.wg.Wait()
 	e.sleeper.stop()
 	e.forget()
 	unix.Close(int(e.listener))
-}
-
-// worker receives and handles notifications on a thread of its own.
-type worker struct {
-	e    *Engine
-	tid  atomic.Int64 // 0: not running yet
-	done atomic.Bool
-}
-
-func (w *worker) run() {
-	defer w.e.wg.Done()
-	defer w.done.Store(true)
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	w.tid.Store(int64(unix.Gettid()))
-	if err := kick.Admit(); err != nil {
-		w.e.log.Error("a worker can't be stopped", "err", err)
-		return
-	}
-	next := time.AfterFunc(relief, func() { w.e.turn <- struct{}{} })
-	defer next.Stop()
-	next.Stop()
-	for {
-		select {
-		case <-w.e.closing:
-			return
-		case <-w.e.turn:
-		}
-		if !w.serve(next) {
-			return
-		}
-	}
-}
-
-// serve receives until next has given the turn to another worker; false if there is
-// nothing more to receive.
-func (w *worker) serve(next *time.Timer) bool {
-	var n notification
-	for {
-		switch errno := w.e.listener.receive(&n); errno {
-		case 0:
-			next.Reset(relief)
-			w.e.notified(&n)
-			if !next.Stop() {
-				return true
-			}
-		case unix.EINTR:
-			select {
-			case <-w.e.closing:
-				return false
-			default:
-			}
-		case unix.ENOENT:
-			if w.e.listener.over() {
-				return false
-			}
-		default:
-			w.e.log.Error("no notifications", "errno", errno)
-			return false
-		}
-	}
 }

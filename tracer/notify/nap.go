@@ -20,10 +20,12 @@ type nap struct {
 	t     *task
 	w     *trap.Wait
 	key   uint64
-	file  int         // a copy of the task's descriptor
-	timer *time.Timer // nil: no limit
-	begun bool        // part of the call is done: a signal ends it as a time limit does
-	given bool        // the task has got a descriptor in this call
+	file  int           // a copy of the task's descriptor, -1: Soon tells
+	over  chan struct{} // closed when the nap is, nil: nobody waits for Soon
+	until time.Time     // where a loop takes the task over
+	timer *time.Timer   // elsewhere; nil: no limit
+	begun bool          // part of the call is done: a signal ends it as a time limit does
+	given bool          // the task has got a descriptor in this call
 }
 
 // sleeper polls for all naps. Its map is guarded by Engine.mu.
@@ -89,25 +91,28 @@ func (s *sleeper) run() {
 	}
 }
 
-// nap waits for w's descriptor: for a moment here, and the rest in the task, if that
-// can be.
+// nap waits for w's descriptor, or for who tells that it is ready: for a moment here,
+// and the rest in the task, if that can be.
 func (t *task) nap(w *trap.Wait) (trap.Verdict, bool) {
-	file, errno := t.Borrow(w.FD)
-	if errno != 0 {
-		return trap.Fail(errno), true
+	file := -1
+	if w.Soon == nil {
+		var errno unix.Errno
+		if file, errno = t.Borrow(w.FD); errno != 0 {
+			return trap.Fail(errno), true
+		}
 	}
 	t.letGo()
 	e := t.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !t.livesLocked() {
-		unix.Close(file)
+		closeFile(file)
 		return trap.Verdict{}, false
 	}
 	z := &nap{t: t, w: w, file: file, begun: t.begun, given: t.f.given}
 	t.begun = false
 	if err := e.sleeper.addLocked(z); err != nil {
-		unix.Close(file)
+		closeFile(file)
 		return trap.Fail(unix.ENOMEM), true
 	}
 	t.f.state, t.f.nap = napping, z
@@ -118,16 +123,60 @@ func (t *task) nap(w *trap.Wait) (trap.Verdict, bool) {
 func (s *sleeper) addLocked(z *nap) error {
 	s.last++
 	z.key = s.last
-	event := unix.EpollEvent{Events: uint32(uint16(z.w.Events)) | unix.EPOLLONESHOT, Fd: int32(uint32(z.key)), Pad: int32(z.key >> 32)}
-	if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, z.file, &event); err != nil {
-		return err
+	if z.file < 0 {
+		z.over = make(chan struct{})
+		s.e.wg.Add(1) // await
+		go s.await(z)
+	} else {
+		event := unix.EpollEvent{Events: uint32(uint16(z.w.Events)) | unix.EPOLLONESHOT, Fd: int32(uint32(z.key)), Pad: int32(z.key >> 32)}
+		if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, z.file, &event); err != nil {
+			return err
+		}
 	}
 	s.naps[z.key] = z
-	if limit := z.limit(); limit >= 0 {
+	limit := z.limit()
+	switch {
+	case !s.e.free():
+		z.until = time.Now().Add(limit)
+		s.e.clock.move()
+	case limit >= 0:
 		z.timer = time.AfterFunc(limit, func() { s.wake(z.key, false) })
 	}
 	s.watch.added()
 	return nil
+}
+
+// await goes on with a call when it is told that it can.
+func (s *sleeper) await(z *nap) {
+	defer s.e.wg.Done()
+	select {
+	case <-z.w.Soon:
+		if s.take(z.key) != nil {
+			z.t.apply(z.next(true))
+		}
+	case <-z.over:
+	}
+}
+
+// endOverdue goes on with calls whose naps were long enough. False: there are no
+// naps that it ends.
+func (s *sleeper) endOverdue(now time.Time) bool {
+	if s.e.free() {
+		return false
+	}
+	var due []uint64
+	s.e.mu.Lock()
+	some := len(s.naps) > 0
+	for key, z := range s.naps {
+		if !now.Before(z.until) {
+			due = append(due, key)
+		}
+	}
+	s.e.mu.Unlock()
+	for _, key := range due {
+		s.wake(key, false)
+	}
+	return some
 }
 
 // limit is the nap's; negative: none.
@@ -147,6 +196,10 @@ func (s *sleeper) cancelLocked(z *nap) {
 	if z.timer != nil {
 		z.timer.Stop()
 	}
+	if z.over != nil {
+		close(z.over)
+		return
+	}
 	// The file is the task's, too: closing this copy alone would leave it polled.
 	unix.EpollCtl(s.epoll, unix.EPOLL_CTL_DEL, z.file, nil)
 	unix.Close(z.file)
@@ -159,21 +212,35 @@ func (s *sleeper) wake(key uint64, ready bool) {
 
 // end goes on with a call that naps, if it still does.
 func (s *sleeper) end(key uint64, next func(z *nap) trap.Verdict) {
-	e := s.e
-	e.mu.Lock()
-	z := s.naps[key]
+	s.e.mu.Lock()
+	z := s.takeLocked(key)
+	if z != nil {
+		s.e.wg.Add(1) // the rest of the call
+	}
+	s.e.mu.Unlock()
 	if z == nil {
-		e.mu.Unlock()
 		return
 	}
-	s.cancelLocked(z)
-	z.t.f.state, z.t.f.nap = handling, nil
-	e.wg.Add(1) // the rest of the call
-	e.mu.Unlock()
 	go func() {
-		defer e.wg.Done()
+		defer s.e.wg.Done()
 		z.t.apply(next(z))
 	}()
+}
+
+// take ends a nap: the call is the caller's to go on with. Nil: it was over.
+func (s *sleeper) take(key uint64) *nap {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	return s.takeLocked(key)
+}
+
+func (s *sleeper) takeLocked(key uint64) *nap {
+	z := s.naps[key]
+	if z != nil {
+		s.cancelLocked(z)
+		z.t.f.state, z.t.f.nap = handling, nil
+	}
+	return z
 }
 
 // next is the verdict after the nap.
