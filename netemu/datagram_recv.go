@@ -226,7 +226,11 @@ func (d *datagram) waitForOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		return r.finish(t, delivered{})
 	}
 	d.rest()
-	w := &trap.Wait{FD: fd, Events: unix.POLLIN, Timeout: wait}
+	soon := d.in.await()
+	if _, there := d.sur.Oldest(); there { // since the last look
+		return d.receiveOne(t, fd, r, deadline)
+	}
+	w := &trap.Wait{FD: fd, Events: unix.POLLIN, Timeout: wait, Soon: soon}
 	w.Again = func(t trap.Task, ready bool) trap.Verdict {
 		if !ready {
 			d.remind()

@@ -20,6 +20,8 @@ type inbox struct {
 	held int
 	// failed is a pending error that the transport has met on the way.
 	failed unix.Errno
+	// awaited is closed when the surrogate gets a datagram, nil: nobody waits.
+	awaited chan struct{}
 	// drops counts what the bound and, of UDP, the filter have dropped (sk_drops).
 	drops atomic.Uint32
 }
@@ -181,7 +183,22 @@ func (d *datagram) forward() (r received, errno unix.Errno) {
 	r = d.in.list[0]
 	d.in.list[0] = received{}
 	d.in.list = d.in.list[1:]
-	return r, d.sur.Push(r.data, r.a)
+	errno = d.sur.Push(r.data, r.a)
+	if errno == 0 && d.in.awaited != nil {
+		close(d.in.awaited)
+		d.in.awaited = nil
+	}
+	return r, errno
+}
+
+// await is closed when the surrogate has got the next datagram.
+func (i *inbox) await() <-chan struct{} {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.awaited == nil {
+		i.awaited = make(chan struct{})
+	}
+	return i.awaited
 }
 
 // clear throws away what has not reached the surrogate.

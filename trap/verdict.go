@@ -94,8 +94,9 @@ type Install struct {
 // the original call (SA_RESTART) or fails it with EINTR as Linux does for a
 // call without a timeout; with one, always EINTR (socket(7), SO_RCVTIMEO).
 //
-// Soon, if not nil, is closed when the descriptor is ready: an engine may wait for
-// that in its own process for a moment, which is cheaper than the kernel's wait.
+// Soon, if not nil, is closed when the descriptor is ready, as far as the emulation
+// hears of it: an engine may wait for that in its own process for a moment, which is
+// cheaper than to ask the kernel.
 type Wait struct {
 	FD      int32
 	Events  int16

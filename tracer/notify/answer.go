@@ -87,19 +87,20 @@ func (t *task) answer(value int64) {
 }
 
 // native lets the kernel run the call. Only the task itself can do so with other
-// arguments, or come back afterwards.
+// arguments, or come back afterwards, if the call does not act on the file alone.
 func (t *task) native(v trap.Verdict) (trap.Verdict, bool) {
 	n := v.Native
-	switch {
-	case n == nil || n.Args == nil && n.Then == nil:
+	if n == nil || n.Args == nil && n.Then == nil {
 		t.pass()
-	case t.e.free():
-		return t.perform(n)
-	case t.f.call.NR == unix.SYS_SHUTDOWN && n.Args != nil && n.Then != nil:
-		return t.shutdown(n), true
-	default:
-		t.handOver(v)
+		return trap.Verdict{}, false
 	}
+	if do := t.fileCall(); do != nil {
+		return t.onFile(n, do), true
+	}
+	if t.e.free() {
+		return t.perform(n)
+	}
+	t.handOver(v)
 	return trap.Verdict{}, false
 }
 
@@ -111,13 +112,23 @@ func (t *task) pass() {
 	t.e.listener.send(&response{id: t.f.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
 }
 
-// shutdown is shutdown(2) with other arguments. It acts on the file, whoever makes
-// the call.
-func (t *task) shutdown(n *trap.Native) trap.Verdict {
-	return t.onFile(n, func(file int, args *[6]uint64) unix.Errno {
-		_, _, errno := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(file), uintptr(args[1]), 0)
-		return errno
-	})
+// fileCall makes a call that acts on the file, whoever makes it; nil: another call.
+func (t *task) fileCall() func(file int, args *[6]uint64) unix.Errno {
+	switch t.f.call.NR {
+	case unix.SYS_SHUTDOWN:
+		return shutdown
+	case unix.SYS_SETSOCKOPT:
+		return t.setOption
+	case unix.SYS_GETSOCKOPT:
+		return t.getOption
+	}
+	return nil
+}
+
+// shutdown is shutdown(2).
+func shutdown(file int, args *[6]uint64) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(file), uintptr(args[1]), 0)
+	return errno
 }
 
 // onFile has do make the call on a copy of the task's descriptor.

@@ -8,13 +8,15 @@
 // acts on it from outside:
 //
 //   - Done, Fail, and Native as the program made the call: one answer.
+//   - Native with other arguments, or with something to do afterwards, of a call that acts on
+//     the file whoever makes it (getsockopt, setsockopt, shutdown): made on a copy of the
+//     descriptor (pidfd_getfd(2)).
 //   - Install: SECCOMP_IOCTL_NOTIF_ADDFD.
-//   - Receive: recvmsg(2) on a copy of the descriptor (pidfd_getfd(2)); the
-//     payload is written to the task's memory.
-//   - Wait: the supervisor polls such a copy for a moment, a nap, in which most
-//     answers of a network nearby come.
-//   - What is left (a longer wait, a call with other arguments, a descriptor to
-//     close) only the task itself can do. It is handed over to the loop, which
+//   - Receive: recvmsg(2) on such a copy; the payload is written to the task's memory.
+//   - Wait: the supervisor polls such a copy, or is told by the emulation, for a moment, a
+//     nap, in which most answers of a network nearby come.
+//   - What is left (a longer wait, bytes of a stream, a descriptor to close) only the task
+//     itself can do. It is handed over to the loop, which
 //     interrupts the task and runs the verdict with ptrace(2).
 //
 // The kernel has the supervisor woken on the task's own core, which does nothing
@@ -41,8 +43,9 @@
 // Ownership. A flight is one notified call on its way. It belongs to the goroutine
 // that handles it (a worker, or that of a nap that has ended), while its state is
 // handling; in any other state to who holds Engine.mu. Descriptors: a nap owns
-// its copy, an Install its file until it is added. Start starts the workers, the
-// sleeper and its watch, Stop ends them.
+// its copy, an Install its file until it is added. Start starts the workers, the clock,
+// the sleeper and its watch, Stop ends them. A nap that is told has a goroutine that ends
+// with it.
 //
 // Locks: a gate is taken before the emulation's locks, as those before Engine.mu,
 // which is a leaf.

@@ -1,9 +1,6 @@
 package notify
 
 import (
-	"encoding/binary"
-	"unsafe"
-
 	"netbox/tracer/proc"
 	"netbox/trap"
 
@@ -15,12 +12,6 @@ import (
 // can't be had that way is ENOSYS.
 func (t *task) perform(n *trap.Native) (trap.Verdict, bool) {
 	switch nr := t.f.call.NR; {
-	case nr == unix.SYS_SHUTDOWN:
-		return t.shutdown(n), true
-	case nr == unix.SYS_SETSOCKOPT:
-		return t.onFile(n, t.setOption), true
-	case nr == unix.SYS_GETSOCKOPT:
-		return t.onFile(n, t.getOption), true
 	case nr == unix.SYS_SENDTO, nr == unix.SYS_SENDMSG, nr == unix.SYS_SENDMMSG:
 		return t.send(n), true
 	case nr == unix.SYS_RECVFROM, nr == unix.SYS_RECVMSG:
@@ -34,53 +25,6 @@ func (t *task) perform(n *trap.Native) (trap.Verdict, bool) {
 		return trap.Verdict{}, false
 	}
 	return trap.Fail(unix.ENOSYS), true
-}
-
-// maxOption bounds an option's value, in bytes, and usualOption is room for those
-// that a surrogate keeps by itself: struct timeval is the longest.
-const (
-	maxOption   = 4096
-	usualOption = 16
-)
-
-// nowhere is an address that the kernel can't read.
-const nowhere = 1
-
-// setOption is setsockopt(2). The kernel says what is wrong with the value, also if
-// it can't be read.
-func (t *task) setOption(file int, args *[6]uint64) unix.Errno {
-	length := int32(args[4])
-	value := make([]byte, max(min(length, maxOption), 0), maxOption)
-	if t.ReadMemory(args[3], value) != 0 {
-		value = value[:min(len(value), usualOption)]
-	}
-	at := uintptr(unsafe.Pointer(unsafe.SliceData(value)))
-	if t.ReadMemory(args[3], value) != 0 {
-		at = nowhere
-	}
-	_, _, errno := unix.Syscall6(unix.SYS_SETSOCKOPT, uintptr(file), uintptr(args[1]), uintptr(args[2]), at, uintptr(length), 0)
-	return errno
-}
-
-// getOption is getsockopt(2).
-func (t *task) getOption(file int, args *[6]uint64) unix.Errno {
-	var raw [4]byte
-	if errno := t.ReadMemory(args[4], raw[:]); errno != 0 {
-		return errno
-	}
-	length := int32(binary.NativeEndian.Uint32(raw[:]))
-	length = min(length, maxOption)
-	value := make([]byte, maxOption)
-	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(file), uintptr(args[1]), uintptr(args[2]),
-		uintptr(unsafe.Pointer(&value[0])), uintptr(unsafe.Pointer(&length)), 0)
-	if errno != 0 {
-		return errno
-	}
-	if errno := t.WriteMemory(args[3], value[:length]); errno != 0 {
-		return errno
-	}
-	binary.NativeEndian.PutUint32(raw[:], uint32(length))
-	return t.WriteMemory(args[4], raw[:])
 }
 
 // target is the process that a call is aimed at; false if it is no such call.

@@ -95,7 +95,7 @@ func (s *sleeper) run() {
 // and the rest in the task, if that can be.
 func (t *task) nap(w *trap.Wait) (trap.Verdict, bool) {
 	file := -1
-	if w.Soon == nil {
+	if w.Soon == nil || t.e.free() { // Soon may miss something, and nobody would wait behind it
 		var errno unix.Errno
 		if file, errno = t.Borrow(w.FD); errno != 0 {
 			return trap.Fail(errno), true

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"netbox/tracer/kick"
+	"netbox/tracer/proc"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +18,8 @@ type worker struct {
 	e    *Engine
 	tid  atomic.Int64 // of the thread that waits, 0: none
 	done atomic.Bool
+	// admitted is the thread that it waited on last, which can be kicked.
+	admitted int
 }
 
 func (w *worker) run() {
@@ -67,10 +70,14 @@ func (w *worker) serve() bool {
 func (w *worker) receive(n *notification) unix.Errno {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := kick.Admit(); err != nil {
-		return err.(unix.Errno)
+	tid := unix.Gettid()
+	if tid != w.admitted {
+		if err := kick.Admit(); err != nil {
+			return proc.Errno(err)
+		}
+		w.admitted = tid
 	}
-	w.tid.Store(int64(unix.Gettid()))
+	w.tid.Store(int64(tid))
 	defer w.tid.Store(0)
 	return w.e.listener.receive(n)
 }
