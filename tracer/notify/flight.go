@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"netbox/tracer/proc"
 	"netbox/tracer/ptrace"
 	"netbox/trap"
 
@@ -33,8 +34,9 @@ type flight struct {
 	given bool         // the task has got a descriptor
 }
 
-// thread is a task that the loop knows. Guarded by Engine.mu.
+// thread is a task that the loop knows. Guarded by Engine.mu, but for proc.Thread.
 type thread struct {
+	*proc.Thread
 	tid, pid int
 	flight   *flight   // the latest
 	pass     trap.Call // see Pass
@@ -44,14 +46,15 @@ type thread struct {
 func (e *Engine) Known(tid, pid int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.threads[tid] = &thread{tid: tid, pid: pid}
+	e.threads[tid] = &thread{Thread: proc.NewThread(tid, pid), tid: tid, pid: pid}
 }
 
 // Gone removes a task that has ended.
 func (e *Engine) Gone(tid int) {
 	var left trap.Verdict
 	e.mu.Lock()
-	if th := e.threads[tid]; th != nil && th.flight != nil {
+	th := e.threads[tid]
+	if th != nil && th.flight != nil {
 		f := th.flight
 		switch f.state {
 		case napping:
@@ -64,6 +67,9 @@ func (e *Engine) Gone(tid int) {
 	}
 	delete(e.threads, tid)
 	e.mu.Unlock()
+	if th != nil {
+		th.Close()
+	}
 	discard(left)
 }
 
@@ -103,7 +109,7 @@ const (
 func (e *Engine) begin(n *notification) (*task, beginning) {
 	f := &flight{id: n.id, call: n.call()}
 	if e.free() { // who is under the filter is of the box
-		return &task{e: e, th: &thread{tid: int(n.tid)}, f: f, alive: -1}, ask
+		return &task{e: e, th: &thread{Thread: proc.Seldom(int(n.tid)), tid: int(n.tid)}, f: f, alive: -1}, ask
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

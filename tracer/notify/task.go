@@ -85,22 +85,22 @@ func (t *task) ReadPath(addr uint64) ([]byte, unix.Errno) {
 
 func (t *task) Path(fd int32) ([]byte, unix.Errno) {
 	b := t.scratch()
-	n, e := proc.FilePath(t.th.tid, fd, b.target[:])
+	n, e := t.th.Path(fd, b.target[:])
 	return b.target[:n], t.still(e)
 }
 
 func (t *task) Inode(fd int32) (uint64, unix.Errno) {
-	ino, e := proc.SocketInode(t.th.tid, fd)
+	ino, e := t.th.Inode(fd)
 	return ino, t.still(e)
 }
 
 func (t *task) StatusFlags(fd int32) (int, unix.Errno) {
-	flags, e := proc.StatusFlags(t.th.tid, fd)
+	flags, e := t.th.StatusFlags(fd)
 	return flags, t.still(e)
 }
 
 func (t *task) Borrow(fd int32) (int, unix.Errno) {
-	file, e := proc.Borrow(t.th.tid, t.th.pid, fd)
+	file, e := t.th.Borrow(fd)
 	if e == 0 && t.still(0) != 0 {
 		unix.Close(file)
 		return -1, unix.ESRCH

@@ -9,6 +9,27 @@ import (
 
 var socketLink = []byte("socket:[")
 
+// linkBuffer holds the link of a socket: "socket:[18446744073709551615]" has 29 bytes.
+type linkBuffer [32]byte
+
+// inode is that of the socket whose link has n bytes.
+func (l *linkBuffer) inode(n int) (uint64, unix.Errno) {
+	rest, ok := bytes.CutPrefix(l[:n], socketLink)
+	if !ok {
+		return 0, unix.ENOTSOCK
+	}
+	ino, _ := leadingNumber(rest, 10)
+	return ino, 0
+}
+
+// notOpen is what a descriptor's link that is not there means.
+func notOpen(e unix.Errno) unix.Errno {
+	if e == unix.ENOENT {
+		return unix.EBADF
+	}
+	return e
+}
+
 // SocketInode is the sockfs inode of descriptor fd of task tid. EBADF: not
 // open. ENOTSOCK: open, and no socket.
 func SocketInode(tid int, fd int32) (uint64, unix.Errno) {
@@ -17,20 +38,12 @@ func SocketInode(tid int, fd int32) (uint64, unix.Errno) {
 	}
 	var path pathBuffer
 	path.task(tid, "/fd/").number(int64(fd))
-	var link [32]byte // "socket:[18446744073709551615]" has 29
+	var link linkBuffer
 	n, _, e := unix.Syscall6(unix.SYS_READLINKAT, atFDCWD, uintptr(unsafe.Pointer(path.path())), uintptr(unsafe.Pointer(&link[0])), uintptr(len(link)), 0, 0)
-	if e == unix.ENOENT {
-		return 0, unix.EBADF
-	}
 	if e != 0 {
-		return 0, e
+		return 0, notOpen(e)
 	}
-	rest, ok := bytes.CutPrefix(link[:n], socketLink)
-	if !ok {
-		return 0, unix.ENOTSOCK
-	}
-	ino, _ := leadingNumber(rest, 10)
-	return ino, 0
+	return link.inode(int(n))
 }
 
 // FilePath writes to b where descriptor fd of task tid leads, or its working

@@ -50,7 +50,7 @@ func inodeOf(fd int) (uint64, error) {
 // controlOf is the control socket of the task's process, or nil if its number
 // is closed or something else by now.
 func (e *Engine) controlOf(t *task) *control {
-	ino, errno := proc.SocketInode(t.tid, t.proc.control)
+	ino, errno := t.kept.Inode(t.proc.control)
 	if errno != 0 {
 		return nil
 	}

@@ -200,7 +200,7 @@ func (e *Engine) add(tid, pid int, control int32) *task {
 		}
 	}
 	p.threads++
-	t := &task{e: e, tid: tid, proc: p}
+	t := &task{e: e, tid: tid, proc: p, kept: proc.NewThread(tid, pid)}
 	e.tasks[tid] = t
 	if e.front != nil {
 		e.front.Known(tid, pid)
@@ -215,6 +215,7 @@ func (e *Engine) gone(tid int) {
 		return // its parent's event is yet to come, and will find it gone
 	}
 	delete(e.tasks, tid)
+	t.kept.Close()
 	t.abandon()
 	t.proc.watch.stopped(t)
 	if e.front != nil {

@@ -148,8 +148,11 @@ func (e *Engine) execStop(t *task) {
 	}
 	t.abandon()
 	if former != t.tid {
+		t.kept.Close() // the leader's
+		t.kept = proc.NewThread(t.tid, t.proc.pid)
 		if other := e.tasks[former]; other != nil {
 			other.abandon()
+			other.kept.Close()
 			t.proc.watch.stopped(other)
 			t.masked = false
 			delete(e.tasks, former)

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"netbox/tracer/proc"
 	"netbox/trap"
 
 	"golang.org/x/sys/unix"
@@ -156,7 +155,7 @@ func (e *Engine) accepted(t *task, low int32) *control {
 			return made
 		}
 		cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
-		ino, errno := proc.SocketInode(t.tid, low)
+		ino, errno := t.kept.Inode(low)
 		if made != nil || err != nil || int(cred.Pid) != t.proc.pid || errno != 0 {
 			unix.Close(fd)
 			continue

@@ -51,6 +51,7 @@ type task struct {
 	e    *Engine
 	tid  int
 	proc *process
+	kept *proc.Thread
 
 	phase phase
 	at    stopped
@@ -103,15 +104,15 @@ func (t *task) ReadPath(addr uint64) ([]byte, unix.Errno) {
 }
 
 func (t *task) Path(fd int32) ([]byte, unix.Errno) {
-	n, e := proc.FilePath(t.tid, fd, t.e.target[:])
+	n, e := t.kept.Path(fd, t.e.target[:])
 	return t.e.target[:n], e
 }
 
-func (t *task) Inode(fd int32) (uint64, unix.Errno) { return proc.SocketInode(t.tid, fd) }
+func (t *task) Inode(fd int32) (uint64, unix.Errno) { return t.kept.Inode(fd) }
 
-func (t *task) Borrow(fd int32) (int, unix.Errno) { return proc.Borrow(t.tid, t.proc.pid, fd) }
+func (t *task) Borrow(fd int32) (int, unix.Errno) { return t.kept.Borrow(fd) }
 
-func (t *task) StatusFlags(fd int32) (int, unix.Errno) { return proc.StatusFlags(t.tid, fd) }
+func (t *task) StatusFlags(fd int32) (int, unix.Errno) { return t.kept.StatusFlags(fd) }
 
 // resume lets the task go on from whatever stop it is in, with signal sig in
 // a signal-delivery-stop.
