@@ -42,11 +42,6 @@ func (p *pathBuffer) open(flags int) (int, unix.Errno) {
 	}
 }
 
-func (p *pathBuffer) exists() bool {
-	_, _, e := unix.RawSyscall(unix.SYS_FACCESSAT, atFDCWD, uintptr(unsafe.Pointer(p.path())), unix.F_OK)
-	return e == 0
-}
-
 // read fills b from the start of the file.
 func (p *pathBuffer) read(b []byte) ([]byte, unix.Errno) {
 	fd, e := p.open(unix.O_RDONLY)

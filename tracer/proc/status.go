@@ -3,19 +3,16 @@ package proc
 import (
 	"bytes"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
-// Alive says whether there is a task tid.
-func Alive(tid int) bool {
-	var path pathBuffer
-	return path.task(tid, "").exists()
-}
+// Alive says whether there is a task tid. Signal 0 asks for it; EPERM: there is one of
+// another user.
+func Alive(tid int) bool { return tid > 0 && unix.Kill(tid, 0) != unix.ESRCH }
 
 // HasThread says whether task tid is a thread of process pid.
-func HasThread(pid, tid int) bool {
-	var path pathBuffer
-	return path.task(pid, "/task/").number(int64(tid)).exists()
-}
+func HasThread(pid, tid int) bool { return unix.Tgkill(pid, tid, 0) != unix.ESRCH }
 
 // ThreadGroup is the process that task tid belongs to.
 func ThreadGroup(tid int) (int, bool) {

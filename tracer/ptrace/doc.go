@@ -16,7 +16,8 @@
 //     syscall-exit-stop. Meanwhile the task is in the kernel, not in a stop, so
 //     signals reach it; when one interrupts the call, the registers are put
 //     back so that the kernel restarts the trapped call, or fails it with
-//     EINTR, as SA_RESTART tells.
+//     EINTR, as SA_RESTART tells. A Wait that the emulation ends soon is waited for in
+//     the stop, for a moment, see soon.go.
 //
 // An operation of several calls (say a new control socket: socket, connect,
 // fcntl, close) makes the task run its trapped call again after each

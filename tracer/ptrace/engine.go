@@ -41,6 +41,7 @@ type Engine struct {
 	front     Front          // nil: calls come by seccomp-stops
 	handed    handOvers
 	watches   watches
+	soon      soon
 
 	tasks     map[int]*task
 	processes map[int]*process

@@ -24,22 +24,31 @@ type undisturbed struct {
 
 // signalled is called at the signal-delivery-stop of sig.
 func (u *undisturbed) signalled(t *task, sig unix.Signal) {
-	if ignores(t.tid, sig) {
-		u.interrupted(t)
+	var r regs
+	if u.disturbs(t, &r) && ignores(t.tid, sig) { // the second costs more
+		u.again(t, &r)
 	}
 }
 
-// interrupted is called at a stop that nothing but an ignored signal or this
-// supervisor is the reason of.
+// interrupted is called at a stop that nothing but this supervisor is the reason of.
 func (u *undisturbed) interrupted(t *task) {
 	var r regs
-	if r.get(t.tid) != 0 || r.ret() != -eINTR || !answersEINTR(r.nr()) {
-		return
+	if u.disturbs(t, &r) {
+		u.again(t, &r)
 	}
-	if limit, finite := timeLimit(t.tid, &r); finite {
+}
+
+// disturbs reads the registers: the stop is in a call that has failed with EINTR for it.
+func (u *undisturbed) disturbs(t *task, r *regs) bool {
+	return r.get(t.tid) == 0 && r.ret() == -eINTR && answersEINTR(r.nr())
+}
+
+// again has the call made anew, whose registers are r.
+func (u *undisturbed) again(t *task, r *regs) {
+	if limit, finite := timeLimit(t.tid, r); finite {
 		now := time.Now()
-		if u.at != r {
-			u.at, u.deadline = r, now.Add(limit)
+		if u.at != *r {
+			u.at, u.deadline = *r, now.Add(limit)
 		} else if now.After(u.deadline) {
 			u.at = regs{}
 			return

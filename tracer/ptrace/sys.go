@@ -67,16 +67,13 @@ func hasChildren() bool {
 	return unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|wNoThread, nil) != unix.ECHILD
 }
 
-// quietStops keeps the kernel from sending SIGCHLD for each stop of a task:
-// wait4 wakes up without it, and Go's runtime has a handler for that signal.
-// What remains are those of children that end.
+// quietStops keeps SIGCHLD from this process, for each stop and each end of a task:
+// wait4 wakes up without it, and Go's runtime has a handler for that signal, which runs
+// on some thread that slept. By its default it is thrown away; children are to be waited
+// for all the same.
 func quietStops() error {
-	var action sigaction
-	if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), 0, uintptr(unsafe.Pointer(&action)), sigsetLen, 0, 0); e != 0 {
-		return e
-	}
-	action.flags |= saNoChildStop
-	if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), uintptr(unsafe.Pointer(&action)), 0, sigsetLen, 0, 0); e != 0 {
+	var byDefault sigaction
+	if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), uintptr(unsafe.Pointer(&byDefault)), 0, sigsetLen, 0, 0); e != 0 {
 		return e
 	}
 	return nil
@@ -84,6 +81,3 @@ func quietStops() error {
 
 // sigaction is the kernel's struct of that name, on amd64 and arm64.
 type sigaction struct{ handler, flags, restorer, mask uint64 }
-
-// saNoChildStop is SA_NOCLDSTOP of <asm-generic/signal-defs.h>.
-const saNoChildStop = 1

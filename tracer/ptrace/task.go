@@ -142,6 +142,10 @@ func (t *task) begin(v trap.Verdict) {
 		t.native = nativeRun{n: v.Native}
 		t.op = &t.native
 	case trap.KindWait:
+		if t.e.front == nil && v.Wait.Soon != nil && t.e.soon.await(v.Wait) {
+			t.begin(v.Wait.Again(t, true))
+			return
+		}
 		t.wait = waitRun{w: v.Wait}
 		t.op = &t.wait
 	case trap.KindReceive:
