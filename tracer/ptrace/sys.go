@@ -72,7 +72,7 @@ func hasChildren() bool {
 // on some thread that slept. By its default it is thrown away; children are to be waited
 // for all the same.
 func quietStops() error {
-	var byDefault sigaction
+	byDefault := sigaction{flags: saNoChildStop}
 	if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), uintptr(unsafe.Pointer(&byDefault)), 0, sigsetLen, 0, 0); e != 0 {
 		return e
 	}
@@ -81,3 +81,6 @@ func quietStops() error {
 
 // sigaction is the kernel's struct of that name, on amd64 and arm64.
 type sigaction struct{ handler, flags, restorer, mask uint64 }
+
+// saNoChildStop is SA_NOCLDSTOP of <asm-generic/signal-defs.h>.
+const saNoChildStop = 1
