@@ -60,7 +60,6 @@ func (e *Engine) Stats() *Stats { return &e.stats }
 
 // Start begins to answer the notifications of l, which it owns from now on.
 func (e *Engine) Start(l int, loop ptrace.Loop) error {
-	e.listener, e.loop = listener(l), loop
 	if err := kick.Prepare(); err != nil {
 		unix.Close(l)
 		return fmt.Errorf("signal handler: %w", err)
@@ -69,6 +68,7 @@ func (e *Engine) Start(l int, loop ptrace.Loop) error {
 		unix.Close(l)
 		return err
 	}
+	e.listener, e.loop = listener(l), loop // from here on there is something to stop
 	e.listener.wakeHere()
 	e.clock.start(e)
 	e.turn <- struct{}{}
@@ -91,6 +91,7 @@ func (e *Engine) Stop() {
 		w.stop()
 	}
 	e.clock.stop()
+	e.sleeper.cancelAll() // who waits for one is among those that are waited for
 	e.wg.Wait()
 	e.sleeper.stop()
 	e.forget()

@@ -2,6 +2,8 @@ package notify
 
 import (
 	"fmt"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"netbox/trap"
@@ -28,29 +30,30 @@ type nap struct {
 	given bool          // the task has got a descriptor in this call
 }
 
-// sleeper polls for all naps. Its map is guarded by Engine.mu.
+// sleeper polls for all naps. Its map is guarded by Engine.mu. The runtime's own poller
+// waits for the epoll set: a thread that does so by itself would keep one of the
+// scheduler's processors for each wait.
 type sleeper struct {
-	e      *Engine
-	epoll  int
-	stopFD int // eventfd(2)
-	done   chan struct{}
-	naps   map[uint64]*nap
-	last   uint64
-	watch  watch
+	e     *Engine
+	epoll int
+	file  *os.File // the same
+	ends  atomic.Bool
+	done  chan struct{}
+	naps  map[uint64]*nap
+	last  uint64
+	watch watch
 }
 
 func (s *sleeper) start(e *Engine) error {
 	s.e, s.naps, s.done = e, map[uint64]*nap{}, make(chan struct{})
 	var err error
-	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return fmt.Errorf("epoll: %w", err)
-	}
-	if s.stopFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
-		err = unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, s.stopFD, &unix.EpollEvent{Events: unix.EPOLLIN})
+	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err == nil {
+		err = unix.SetNonblock(s.epoll, true) // for the poller
 	}
 	if err != nil {
-		return fmt.Errorf("eventfd: %w", err)
+		return fmt.Errorf("epoll: %w", err)
 	}
+	s.file = os.NewFile(uintptr(s.epoll), "epoll")
 	go s.run()
 	if e.free() {
 		s.watch.start(s)
@@ -60,35 +63,49 @@ func (s *sleeper) start(e *Engine) error {
 
 func (s *sleeper) stop() {
 	s.watch.stop()
-	unix.Write(s.stopFD, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	s.cancelAll()
+	s.ends.Store(true)
+	s.file.Close()
 	<-s.done
+}
+
+// cancelAll forgets the naps of tasks that were killed, and not looked at since.
+func (s *sleeper) cancelAll() {
 	s.e.mu.Lock()
-	for _, z := range s.naps { // of tasks that were killed, and not looked at since
+	defer s.e.mu.Unlock()
+	for _, z := range s.naps {
 		s.cancelLocked(z)
 	}
-	s.e.mu.Unlock()
-	unix.Close(s.stopFD)
-	unix.Close(s.epoll)
 }
 
 // run ends naps whose descriptors are ready.
 func (s *sleeper) run() {
 	defer close(s.done)
-	events := make([]unix.EpollEvent, 64) // in one go; the rest comes with the next
-	for {
-		n, err := unix.EpollWait(s.epoll, events, -1)
-		if err != nil && err != unix.EINTR {
-			s.e.log.Error("naps end by their time limit only", "err", err)
-			return
-		}
-		for i := range max(n, 0) {
-			key := uint64(uint32(events[i].Fd)) | uint64(uint32(events[i].Pad))<<32
-			if key == 0 {
-				return
+	conn, err := s.file.SyscallConn()
+	if err == nil {
+		events := make([]unix.EpollEvent, 64) // in one go
+		err = conn.Read(func(epoll uintptr) bool {
+			for s.wakeReady(int(epoll), events) == len(events) {
 			}
-			s.wake(key, true)
-		}
+			return false
+		})
 	}
+	if !s.ends.Load() {
+		s.e.log.Error("naps end by their time limit only", "err", err)
+	}
+}
+
+// wakeReady ends the naps whose descriptors are ready now, as many as events holds, and
+// returns how many there were.
+func (s *sleeper) wakeReady(epoll int, events []unix.EpollEvent) int {
+	n, err := unix.EpollWait(epoll, events, 0)
+	if err != nil {
+		return 0
+	}
+	for _, e := range events[:n] {
+		s.wake(uint64(uint32(e.Fd))|uint64(uint32(e.Pad))<<32, true)
+	}
+	return n
 }
 
 // nap waits for w's descriptor, or for who tells that it is ready: for a moment here,
