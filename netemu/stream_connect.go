@@ -109,6 +109,7 @@ func (s *stream) waitLocked(t trap.Task, fd int32, busy unix.Errno) trap.Verdict
 			if !ready {
 				return trap.Fail(busy)
 			}
+			w.Soon = s.decided // of another connect(2) by now
 			return w.Verdict()
 		}
 		return trap.Fail(s.outcomeLocked())
