@@ -146,13 +146,14 @@ func (s *Stream) Open() {
 	s.lookAgain()
 }
 
-// Next waits until the task has sent something and returns it, in buf (of at
-// least 2 bytes). It ends with io.EOF, ErrHangup or ErrReset; all data comes
-// before the end. os.ErrClosed: the Stream was closed. One caller at a time.
-func (s *Stream) Next(buf []byte) (data []byte, err error) {
+// Next waits until the task has sent something and returns it, in what buffer gives
+// (at least 2 bytes), which is asked only then: a stream that waits holds none. It
+// ends with io.EOF, ErrHangup or ErrReset; all data comes before the end.
+// os.ErrClosed: the Stream was closed. One caller at a time.
+func (s *Stream) Next(buffer func() []byte) (data []byte, err error) {
 	werr := s.look(func(fd uintptr) bool {
 		var done bool
-		data, done, err = s.take(int(fd), buf)
+		data, done, err = s.take(int(fd), buffer)
 		return done
 	})
 	if werr != nil {
@@ -163,7 +164,7 @@ func (s *Stream) Next(buf []byte) (data []byte, err error) {
 
 // take is one look at the queue. The poll comes before the count, so that
 // nothing that was sent before a hang-up is missed.
-func (s *Stream) take(fd int, buf []byte) (data []byte, done bool, err error) {
+func (s *Stream) take(fd int, buffer func() []byte) (data []byte, done bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	revents := pollNow(fd, unix.POLLRDHUP)
@@ -175,7 +176,7 @@ func (s *Stream) take(fd int, buf []byte) (data []byte, done bool, err error) {
 		s.charged = 0
 	}
 	if s.opened && queued > s.ghost {
-		data, err = s.consume(fd, buf, queued)
+		data, err = s.consume(fd, buffer(), queued)
 		return data, true, err
 	}
 	if revents&unix.POLLHUP != 0 {

@@ -15,7 +15,7 @@
 
 char buffer[256 * 1024];
 const char *host, *port;
-uint64_t budget;
+uint64_t budget, amount;
 clockid_t measure_by = CLOCK_MONOTONIC;
 
 void fail(const char *what)
@@ -88,6 +88,8 @@ static const struct {
 	{ .what = "udp-to", .begin = begin_unconnected, .operation = unconnected_round_trip, .as = MEDIAN },
 	{ .what = "query", .operation = query, .as = RATE },
 	{ .what = "idle", .begin = begin_tcp, .operation = idle },
+	{ .what = "many", .begin = many },
+	{ .what = "pairs", .begin = pairs },
 	{ .what = "stat", .operation = call_stat, .as = FAST },
 	{ .what = "stat-cpu", .begin = count_cpu, .operation = call_stat, .as = FAST },
 	{ .what = "stat-floor", .begin = allow_all, .operation = call_stat, .as = FAST },
@@ -117,7 +119,8 @@ int main(int argc, char **argv)
 	if (argc == 3 || argc == 5) {
 		const char *what = argv[1];
 
-		budget = strtoull(argv[2], NULL, 10) * 1000000;
+		amount = strtoull(argv[2], NULL, 10);
+		budget = amount * 1000000;
 		if (argc == 5) {
 			host = argv[3];
 			port = argv[4];

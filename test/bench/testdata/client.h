@@ -11,6 +11,9 @@ extern const char *host, *port;
 /* How long to measure, in nanoseconds. */
 extern uint64_t budget;
 
+/* The same argument, where it is a number of things. */
+extern uint64_t amount;
+
 void fail(const char *what);
 uint64_t now(void);
 
@@ -24,6 +27,10 @@ void round_trip(void), unconnected_round_trip(void), connection(void), query(voi
 
 /* server.c */
 void serve_inside(void);
+int listen_inside(int backlog);
+
+/* scale.c */
+void many(void), pairs(void);
 
 /* calls.c */
 void allow_all(void), count_cpu(void);
