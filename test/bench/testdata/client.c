@@ -90,6 +90,8 @@ static const struct {
 	{ .what = "idle", .begin = begin_tcp, .operation = idle },
 	{ .what = "many", .begin = many },
 	{ .what = "pairs", .begin = pairs },
+	{ .what = "crowd", .begin = crowd },
+	{ .what = "crowd-inside", .begin = inside_crowd },
 	{ .what = "stat", .operation = call_stat, .as = FAST },
 	{ .what = "stat-cpu", .begin = count_cpu, .operation = call_stat, .as = FAST },
 	{ .what = "stat-floor", .begin = allow_all, .operation = call_stat, .as = FAST },

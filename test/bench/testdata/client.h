@@ -30,7 +30,7 @@ void serve_inside(void);
 int listen_inside(int backlog);
 
 /* scale.c */
-void many(void), pairs(void);
+void many(void), pairs(void), crowd(void), inside_crowd(void);
 
 /* calls.c */
 void allow_all(void), count_cpu(void);

@@ -5,10 +5,16 @@
  * back on each, and keep them. They print what one cost, in nanoseconds, of the
  * first 10, of the next up to 100, and so on; and say "look" when there is one,
  * when all are there, and when all are closed, and wait for a line each time.
+ *
+ * crowd and crowd-inside keep a hundred streams busy for the milliseconds, print
+ * the bytes a second of all, and say "look" at the end.
  */
 #include "client.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -99,4 +105,68 @@ void pairs(void)
 {
 	listening = listen_inside(128);
 	keep(connect_pair, 2);
+}
+
+enum { CROWD = 100 };
+
+/* move moves what fd takes or gives at once. */
+static size_t move(struct pollfd *p)
+{
+	ssize_t n = 0;
+
+	if (p->revents & POLLIN)
+		n = read(p->fd, buffer, sizeof buffer);
+	else if (p->revents & POLLOUT)
+		n = write(p->fd, buffer, sizeof buffer);
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	if (n < 0 || (p->revents && n == 0))
+		fail("a stream");
+	return p->events == POLLIN ? n : 0;
+}
+
+static void keep_busy(struct pollfd *fds, int n)
+{
+	uint64_t start, moved = 0;
+
+	for (int i = 0; i < n; i++)
+		if (fcntl(fds[i].fd, F_SETFL, O_NONBLOCK) != 0)
+			fail("O_NONBLOCK");
+	for (start = now(); now() - start < budget;) {
+		if (poll(fds, n, 1000) < 0)
+			fail("poll");
+		for (int i = 0; i < n; i++)
+			moved += move(fds + i);
+	}
+	printf("crowd: %.0f\n", moved * 1e9 / (now() - start));
+	look("busy");
+	exit(0);
+}
+
+/* crowd has half of its streams come from the server and sends to it on the
+ * others, whose bytes it does not count: some are in queues. */
+void crowd(void)
+{
+	struct pollfd fds[CROWD];
+
+	for (int i = 0; i < CROWD; i++) {
+		fds[i] = (struct pollfd){ dial(SOCK_STREAM), i % 2 ? POLLOUT : POLLIN, 0 };
+		put(fds[i].fd, i % 2 ? "u" : "d", 1);
+	}
+	keep_busy(fds, CROWD);
+}
+
+void inside_crowd(void)
+{
+	struct pollfd fds[2 * CROWD];
+
+	listening = listen_inside(8);
+	for (int i = 0; i < CROWD; i++) {
+		int ends[2];
+
+		connect_pair(ends);
+		fds[2 * i] = (struct pollfd){ ends[0], POLLOUT, 0 };
+		fds[2 * i + 1] = (struct pollfd){ ends[1], POLLIN, 0 };
+	}
+	keep_busy(fds, 2 * CROWD);
 }
