@@ -55,19 +55,28 @@ static int ascending(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static double median(void (*operation)(void))
+double median_of(void (*before)(void), void (*operation)(void), void (*after)(void))
 {
 	static uint64_t took[MAX_ROUND_TRIPS];
 	uint64_t start = now(), last = start, n = 0;
 
 	while (n < MAX_ROUND_TRIPS && last - start < budget) {
+		if (before)
+			before();
+		uint64_t begun = before || after ? now() : last;
 		operation();
-		uint64_t t = now();
-		took[n++] = t - last;
-		last = t;
+		last = now();
+		took[n++] = last - begun;
+		if (after)
+			after();
 	}
 	qsort(took, n, sizeof *took, ascending);
 	return took[n / 2];
+}
+
+double median(void (*operation)(void))
+{
+	return median_of(NULL, operation, NULL);
 }
 
 /* Either all does the whole, or operation is repeated, after begin. */
@@ -92,6 +101,9 @@ static const struct {
 	{ .what = "pairs", .begin = pairs },
 	{ .what = "crowd", .begin = crowd },
 	{ .what = "crowd-inside", .begin = inside_crowd },
+	{ .what = "tasks", .begin = tasks },
+	{ .what = "forkers", .begin = forkers },
+	{ .what = "trapped", .begin = trapped },
 	{ .what = "stat", .operation = call_stat, .as = FAST },
 	{ .what = "stat-cpu", .begin = count_cpu, .operation = call_stat, .as = FAST },
 	{ .what = "stat-floor", .begin = allow_all, .operation = call_stat, .as = FAST },

@@ -17,6 +17,10 @@ extern uint64_t amount;
 void fail(const char *what);
 uint64_t now(void);
 
+/* What an operation takes that is repeated, and alone of three, the median. */
+double median(void (*operation)(void));
+double median_of(void (*before)(void), void (*operation)(void), void (*after)(void));
+
 /* traffic.c */
 int dial(int type);
 void put(int fd, const void *p, size_t n);
@@ -30,7 +34,11 @@ void serve_inside(void);
 int listen_inside(int backlog);
 
 /* scale.c */
-void many(void), pairs(void), crowd(void), inside_crowd(void);
+void look(const char *when, size_t sockets);
+void many(void), pairs(void), crowd(void), inside_crowd(void), tasks(void), forkers(void);
+
+/* trapped.c */
+void trapped(void), begin_trapped(void), get_name(void);
 
 /* calls.c */
 void allow_all(void), count_cpu(void);

@@ -3,11 +3,15 @@
  * many and pairs take a number for the milliseconds. They make so many
  * connections, or pairs of connected sockets in the box, with a byte there and
  * back on each, and keep them. They print what one cost, in nanoseconds, of the
- * first 10, of the next up to 100, and so on; and say "look" when there is one,
- * when all are there, and when all are closed, and wait for a line each time.
+ * first 10, of the next up to 100, and so on.
  *
- * crowd and crowd-inside keep a hundred streams busy for the milliseconds, print
- * the bytes a second of all, and say "look" at the end.
+ * crowd and crowd-inside keep a hundred streams busy for the milliseconds, and
+ * print the bytes a second of all.
+ *
+ * Where it is worth to look at the supervisor they say so, and wait for a line.
+ *
+ * tasks prints what a trapped call costs while so many threads exist; forkers has
+ * 200 processes fork, and prints what one fork costs all of them.
  */
 #include "client.h"
 
@@ -15,16 +19,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-/* look lets who started us see what this state costs. */
-static void look(const char *when)
+/* look lets who started us see what holding so many sockets costs. */
+void look(const char *when, size_t sockets)
 {
-	printf("look %s\n", when);
+	printf("look %s %zu\n", when, sockets);
 	fflush(stdout);
 	if (read(0, buffer, sizeof buffer) <= 0)
 		exit(1);
@@ -54,7 +61,7 @@ static void keep(int (*make)(int *fds), int fds_each)
 
 	room(n * fds_each);
 	made += make(fds);
-	look("one");
+	look("one", fds_each);
 	for (size_t next = 10; made < n; next *= 10) {
 		size_t before = made;
 		uint64_t start = now();
@@ -64,12 +71,7 @@ static void keep(int (*make)(int *fds), int fds_each)
 		if (made > before)
 			printf("up to %zu: %.0f\n", made, (double)(now() - start) / (made - before));
 	}
-	look("all");
-	uint64_t start = now();
-	for (size_t i = 0; i < n * fds_each; i++)
-		close(fds[i]);
-	printf("close: %.0f\n", (double)(now() - start) / n);
-	look("none");
+	look("all", n * fds_each);
 	exit(0);
 }
 
@@ -139,7 +141,7 @@ static void keep_busy(struct pollfd *fds, int n)
 			moved += move(fds + i);
 	}
 	printf("crowd: %.0f\n", moved * 1e9 / (now() - start));
-	look("busy");
+	look("busy", n);
 	exit(0);
 }
 
@@ -169,4 +171,58 @@ void inside_crowd(void)
 		fds[2 * i + 1] = (struct pollfd){ ends[1], POLLIN, 0 };
 	}
 	keep_busy(fds, 2 * CROWD);
+}
+
+static void *sleep_on(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+void tasks(void)
+{
+	enum { MOST = 1000 };
+	pthread_attr_t small;
+	pthread_t thread;
+	int n = 1;
+
+	begin_trapped();
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 64 * 1024);
+	for (int next = 1; next <= MOST; next *= 10) {
+		for (; n < next; n++)
+			if (pthread_create(&thread, &small, sleep_on, NULL) != 0)
+				fail("pthread_create");
+		printf("%d tasks: %.0f\n", n, median(get_name));
+	}
+	exit(0);
+}
+
+void forkers(void)
+{
+	enum { FORKERS = 200 };
+	uint64_t *forks = mmap(NULL, FORKERS * sizeof *forks, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t sum = 0, start = now();
+
+	if (forks == MAP_FAILED)
+		fail("mmap");
+	for (int i = 0; i < FORKERS; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			fail("fork");
+		while (pid == 0) {
+			call_fork();
+			forks[i]++;
+			if (now() - start >= budget)
+				_exit(0);
+		}
+	}
+	for (int i = 0; i < FORKERS; i++)
+		wait(NULL);
+	for (int i = 0; i < FORKERS; i++)
+		sum += forks[i];
+	printf("forkers: %.0f\n", (double)(now() - start) / sum);
+	exit(0);
 }
