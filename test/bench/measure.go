@@ -43,7 +43,7 @@ func (b *bench) measureAll(progress io.Writer) (*results, error) {
 		fmt.Fprintf(progress, "round %d of %d\n", round+1, b.rounds)
 		shared := runs{}
 		for i, t := range tasks {
-			if t.once && round > 0 {
+			if t.most != 0 && round >= t.most {
 				continue
 			}
 			for j, s := range sides {

@@ -27,14 +27,14 @@ The programs are the same everywhere; the servers run on the host, at 127.0.0.1 
 const callsHead = `
 ## What a trapped call costs
 
-The median of one call, within a box: what it needs and leaves is not counted. "netbox" has the engine notify, where there is one. A call on a surrogate that is not trapped, read(2) say, costs what it costs on an AF_UNIX socket.
+The median of one call within a box, in three rounds at most: what it needs and leaves is not counted. "netbox" has the engine notify, where there is one. A call on a surrogate that is not trapped, read(2) say, costs what it costs on an AF_UNIX socket.
 
 `
 
 const scaleHead = `
 ## Many at once
 
-Each column was run once. A connection is held, with nothing to do, when memory and descriptors are counted: what the supervisor has more than with one. Its memory at its most is VmHWM.
+Each column is run once. A connection is held, with nothing to do, when memory and descriptors are counted: what the supervisor has more than with one. Its memory at its most is VmHWM.
 
 `
 

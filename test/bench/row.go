@@ -40,8 +40,8 @@ type row struct {
 	table table
 	// looks: the program says when its supervisor is to be looked at.
 	looks bool
-	// once: it is too long for every round.
-	once bool
+	// most bounds the rounds of one that is long, or has many columns; 0: does not.
+	most int
 	// needs are programs.
 	needs []string
 	aims  aims
