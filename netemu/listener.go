@@ -2,6 +2,7 @@ package netemu
 
 import (
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -113,6 +114,12 @@ func (l *listener) run() {
 			case <-l.done:
 				return
 			}
+		case unix.ENFILE:
+			select {
+			case <-time.After(fullRetry):
+			case <-l.done:
+				return
+			}
 		case 0:
 		default:
 			return
@@ -120,8 +127,13 @@ func (l *listener) run() {
 	}
 }
 
+// fullRetry is how often is looked whether the supervisor has descriptors again for
+// what waits in the backlog: soon to a person, and no work to speak of.
+const fullRetry = 100 * time.Millisecond
+
 // handOver moves one connection from netstack to the surrogate. EAGAIN: none is
-// there. ENOBUFS: the surrogate holds as many as it may.
+// there. ENOBUFS: the surrogate holds as many as it may. ENFILE: the supervisor is
+// out of descriptors, and the connection stays in the backlog.
 func (l *listener) handOver() unix.Errno {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -131,17 +143,20 @@ func (l *listener) handOver() unix.Errno {
 	if len(l.handed) >= l.limit {
 		return unix.ENOBUFS
 	}
+	if l.s.ep.Readiness(unix.POLLIN) == 0 {
+		return unix.EAGAIN
+	}
+	sur, pair, err := surrogate.NewOpen()
+	if err != nil {
+		return unix.ENFILE
+	}
 	ep, _, errno := l.s.ep.Accept()
 	if errno != 0 {
+		sur.Close()
+		unix.Close(pair.T)
 		return errno
 	}
-	child, errno := l.s.e.acceptedStream(l.s.idn, ep)
-	if errno != 0 {
-		// The supervisor is out of descriptors: the peer sees a reset, as it
-		// does from a kernel that is out of memory.
-		ep.Abort()
-		return 0
-	}
+	child := l.s.e.acceptedStream(l.s.idn, ep, sur, pair)
 	inheritOptions(l.s, child)
 	child.boundRoom()
 	if err := l.s.sur.SendFile(child.file); err != nil {
@@ -152,12 +167,15 @@ func (l *listener) handOver() unix.Errno {
 	return 0
 }
 
+// empty says that no connection waits on the surrogate.
+func (l *listener) empty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.handed) == 0
+}
+
 // acceptedStream is a connected stream that no task holds yet.
-func (e *Emulator) acceptedStream(id identity, ep *stack.Endpoint) (*stream, unix.Errno) {
-	sur, pair, err := surrogate.NewOpen()
-	if err != nil {
-		return nil, surrogateErrno(err)
-	}
+func (e *Emulator) acceptedStream(id identity, ep *stack.Endpoint, sur *surrogate.Stream, pair surrogate.Pair) *stream {
 	id.inode = pair.Inode
 	s := e.prepareStream(id, ep, sur)
 	s.file, s.reported = pair.T, true
@@ -165,83 +183,7 @@ func (e *Emulator) acceptedStream(id identity, ep *stack.Endpoint) (*stream, uni
 	s.start(false)
 	e.wg.Add(1) // inbound
 	go s.inbound()
-	return s, 0
-}
-
-// accept receives from the surrogate. What netstack has ready is handed over
-// first, so that a non-blocking accept right after the peer's connect finds it.
-func (s *stream) accept(t trap.Task, fd int32, q acceptRequest) trap.Verdict {
-	s.mu.Lock()
-	l := s.listener
-	ok := s.state == listening
-	s.mu.Unlock()
-	if !ok || l.stopped() {
-		return trap.Fail(unix.EINVAL)
-	}
-	l.handOver()
-	r := &trap.Receive{FD: fd, Rights: true, CloseOnExec: q.flags&unix.SOCK_CLOEXEC != 0}
-	r.Then = func(t trap.Task, n int64, _ int, newFD int32) trap.Verdict {
-		switch {
-		case n < 0:
-			return trap.Fail(unix.Errno(-n))
-		case n == 0:
-			return trap.Fail(unix.EINVAL)
-		case newFD < 0:
-			l.again()
-			return trap.Fail(unix.EMFILE)
-		}
-		return l.accepted(t, newFD, q)
-	}
-	return r.Verdict()
-}
-
-// accepted finishes accept(2) on the descriptor that the task has received.
-func (l *listener) accepted(t trap.Task, fd int32, q acceptRequest) trap.Verdict {
-	child := l.take(t, fd)
-	if child == nil {
-		return trap.Fail(unix.ECONNABORTED)
-	}
-	child.owner.Store(int32(t.PID()))
-	peer := child.taken(q.flags&unix.SOCK_NONBLOCK != 0)
-	if errno := writeAddress(t, peer.Bytes(), q.addr, q.lenAddr); errno != 0 {
-		return trap.Fail(errno)
-	}
-	return trap.Done(int64(fd))
-}
-
-// take finds the handed connection that the task holds as fd.
-func (l *listener) take(t trap.Task, fd int32) *stream {
-	inode, errno := t.Inode(fd)
-	if errno != 0 {
-		return nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i, c := range l.handed {
-		if c.idn.inode == inode {
-			l.handed = append(l.handed[:i:i], l.handed[i+1:]...)
-			token(l.room)
-			return c
-		}
-	}
-	return nil
-}
-
-// again hands the oldest connection over once more: the task took it off the
-// surrogate, but had no descriptor free for it.
-func (l *listener) again() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.handed) == 0 {
-		return
-	}
-	c := l.handed[0]
-	l.handed = l.handed[1:]
-	if err := l.s.sur.SendFile(c.file); err != nil {
-		c.drop()
-		return
-	}
-	l.handed = append(l.handed, c)
+	return s
 }
 
 // stopped says that shutdown(2) has ended the listener.

@@ -23,13 +23,20 @@ var pumpBuffers = sync.Pool{New: func() any { b := make([]byte, pumpBuffer); ret
 // close. It ends when the surrogate does.
 func (s *stream) outbound() {
 	defer s.e.wg.Done()
+	var buf *[]byte
+	buffer := func() []byte {
+		buf = pumpBuffers.Get().(*[]byte)
+		return (*buf)[:s.piece()]
+	}
 	for {
-		buf := pumpBuffers.Get().(*[]byte)
-		data, err := s.sur.Next((*buf)[:s.piece()])
+		data, err := s.sur.Next(buffer)
 		if len(data) > 0 {
 			s.write(data)
 		}
-		pumpBuffers.Put(buf)
+		if buf != nil {
+			pumpBuffers.Put(buf)
+			buf = nil
+		}
 		switch {
 		case err == nil:
 		case errors.Is(err, os.ErrClosed):

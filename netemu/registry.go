@@ -1,6 +1,8 @@
 package netemu
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -55,14 +57,18 @@ type identity struct {
 const maxTombstones = 1024
 
 // sweepEvery is the number of sockets without announcement made after which the dead ones
-// are looked for at once.
+// are looked for at once; where there are many it is half as many as there are, so that a
+// socket costs the same whatever their number.
 const sweepEvery = 64
 
 // registry finds sockets by the inode of their surrogate. Sockets whose
 // supervisor's end is closed stay as tombstones, the oldest forgotten first.
 type registry struct {
-	mu          sync.Mutex
-	byInode     map[uint64]socket
+	mu      sync.Mutex
+	byInode map[uint64]socket
+	// loose are those that sweep looks at: all but TCP connections, of which there
+	// may be thousands, and tombstones.
+	loose       map[socket]struct{}
 	listeners   map[*stream]struct{}
 	connections connections
 	tombstones  []uint64
@@ -71,6 +77,7 @@ type registry struct {
 
 func (r *registry) init() {
 	r.byInode = make(map[uint64]socket)
+	r.loose = make(map[socket]struct{})
 	r.listeners = make(map[*stream]struct{})
 	r.connections.init()
 }
@@ -90,23 +97,24 @@ func (r *registry) listening(s *stream, on bool) {
 // so that a connect right after is refused, as on Linux.
 func (r *registry) reapListeners() {
 	r.mu.Lock()
-	all := make([]*stream, 0, len(r.listeners))
-	for s := range r.listeners {
-		all = append(all, s)
-	}
+	all := slices.Collect(maps.Keys(r.listeners))
 	r.mu.Unlock()
 	for _, s := range all {
 		s.gone()
 	}
 }
 
+// add enters a socket that nobody else has yet.
 func (r *registry) add(s socket) {
 	r.mu.Lock()
 	r.byInode[s.id().inode] = s
+	if st, ok := s.(*stream); !ok || st.state != connected {
+		r.loose[s] = struct{}{}
+	}
 	sweep := false
 	if !announced(s) {
 		r.unswept++
-		if sweep = r.unswept >= sweepEvery; sweep {
+		if sweep = r.unswept >= max(sweepEvery, len(r.loose)/2); sweep {
 			r.unswept = 0
 		}
 	}
@@ -128,6 +136,13 @@ func announced(s socket) bool {
 	return true
 }
 
+// connected notes that s has a connection now, whose end it sees by itself.
+func (r *registry) connected(s *stream) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.loose, s)
+}
+
 func (r *registry) get(inode uint64) socket {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -137,6 +152,7 @@ func (r *registry) get(inode uint64) socket {
 func (r *registry) remove(s socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.loose, s)
 	if r.byInode[s.id().inode] == s {
 		delete(r.byInode, s.id().inode)
 	}
@@ -146,6 +162,7 @@ func (r *registry) remove(s socket) {
 func (r *registry) bury(s socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.loose, s)
 	if r.byInode[s.id().inode] != s {
 		return
 	}
@@ -159,16 +176,15 @@ func (r *registry) bury(s socket) {
 func (r *registry) all() []socket {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := make([]socket, 0, len(r.byInode))
-	for _, s := range r.byInode {
-		out = append(out, s)
-	}
-	return out
+	return slices.Collect(maps.Values(r.byInode))
 }
 
-// sweep ends the sockets whose surrogates are closed.
+// sweep ends the sockets without a connection whose surrogates are closed.
 func (r *registry) sweep() {
-	for _, s := range r.all() {
+	r.mu.Lock()
+	loose := slices.Collect(maps.Keys(r.loose))
+	r.mu.Unlock()
+	for _, s := range loose {
 		s.gone()
 	}
 }

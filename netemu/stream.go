@@ -1,6 +1,7 @@
 package netemu
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -173,10 +174,8 @@ func token(ch chan struct{}) {
 // surrogateErrno is what a task is told when no surrogate can be made: the
 // supervisor is out of descriptors or memory.
 func surrogateErrno(err error) unix.Errno {
-	for _, e := range []unix.Errno{unix.EMFILE, unix.ENFILE} {
-		if err == e {
-			return unix.ENFILE
-		}
+	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+		return unix.ENFILE
 	}
 	return unix.ENOBUFS
 }

@@ -35,6 +35,7 @@ func (s *stream) connectLocked() {
 	s.state = connected
 	s.boundRoom()
 	s.rememberLocked()
+	s.e.reg.connected(s)
 	s.e.reg.connections.add(s.endsLocked(), s)
 	s.takeShortcutLocked()
 	s.tellDecidedLocked()

@@ -15,7 +15,7 @@ func (s *stream) borrowLocked(t trap.Task, fd int32) (int, unix.Errno) {
 	file, errno := t.Borrow(fd)
 	if errno != 0 {
 		s.e.log.Debug("a descriptor cannot be borrowed", "program", t.Name(), "errno", errno)
-		return -1, unix.ENOBUFS
+		return -1, surrogateErrno(errno)
 	}
 	var st unix.Stat_t
 	err := unix.Fstat(file, &st)

@@ -11,16 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// fillerChunk is one write of filler: an AF_UNIX stream skb carries at most
-	// 32 KiB beyond its head (UNIX_SKB_FRAGS_SZ, net/unix/af_unix.c).
-	fillerChunk = 32 << 10
-	// maxFillerChunks bounds the filling; unix_writable() wants a quarter of
-	// the send buffer used, which two chunks do at the default
-	// net.core.wmem_default (212992) and 64 at any up to 8 MiB.
-	maxFillerChunks = 64
-)
-
 // towardsTask is the send buffer that S asks for, in bytes; the kernel grants
 // what net.core.wmem_max allows. With the default of 212992 a bulk download
 // wakes the task for each few segments: 6.9 Gbit/s, and 7.9 with this (medians of
@@ -94,28 +84,6 @@ func newStream(nonblock bool, prepare func(t int) (int, error)) (*Stream, Pair, 
 	return s, p, nil
 }
 
-// leaveGhost sends the ghost of a surrogate that is open from the start.
-func leaveGhost(t int) (int, error) {
-	return unix.SendmsgN(t, []byte{0}, nil, nil, unix.MSG_DONTWAIT)
-}
-
-// fill sends filler from t until it polls not writable.
-func fill(t int) (int, error) {
-	chunk := make([]byte, fillerChunk)
-	sent := 0
-	for range maxFillerChunks {
-		n, err := unix.SendmsgN(t, chunk, nil, nil, unix.MSG_DONTWAIT)
-		sent += n
-		if err != nil {
-			return sent, err
-		}
-		if pollNow(t, unix.POLLOUT) == 0 {
-			return sent, nil
-		}
-	}
-	return sent, unix.ENOBUFS
-}
-
 // pollNow is the poll(2) state of fd, without waiting.
 func pollNow(fd int, events int16) int16 {
 	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
@@ -126,33 +94,14 @@ func pollNow(fd int, events int16) int16 {
 	}
 }
 
-// Open reads the filler away but for one byte: T becomes writable, with an
-// edge. Bytes that T sends from now on are returned by Next.
-func (s *Stream) Open() {
-	s.control(func(fd int) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		junk := make([]byte, fillerChunk)
-		for s.ghost > 1 {
-			n, err := recv(fd, junk[:min(s.ghost-1, len(junk))], 0)
-			if err != nil {
-				break
-			}
-			s.ghost -= n
-		}
-		s.charged = fillerChunk
-		s.opened = true
-	})
-	s.lookAgain()
-}
-
-// Next waits until the task has sent something and returns it, in buf (of at
-// least 2 bytes). It ends with io.EOF, ErrHangup or ErrReset; all data comes
-// before the end. os.ErrClosed: the Stream was closed. One caller at a time.
-func (s *Stream) Next(buf []byte) (data []byte, err error) {
+// Next waits until the task has sent something and returns it, in what buffer gives
+// (at least 2 bytes), which is asked only then: a stream that waits holds none. It
+// ends with io.EOF, ErrHangup or ErrReset; all data comes before the end.
+// os.ErrClosed: the Stream was closed. One caller at a time.
+func (s *Stream) Next(buffer func() []byte) (data []byte, err error) {
 	werr := s.look(func(fd uintptr) bool {
 		var done bool
-		data, done, err = s.take(int(fd), buf)
+		data, done, err = s.take(int(fd), buffer)
 		return done
 	})
 	if werr != nil {
@@ -163,7 +112,7 @@ func (s *Stream) Next(buf []byte) (data []byte, err error) {
 
 // take is one look at the queue. The poll comes before the count, so that
 // nothing that was sent before a hang-up is missed.
-func (s *Stream) take(fd int, buf []byte) (data []byte, done bool, err error) {
+func (s *Stream) take(fd int, buffer func() []byte) (data []byte, done bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	revents := pollNow(fd, unix.POLLRDHUP)
@@ -175,7 +124,7 @@ func (s *Stream) take(fd int, buf []byte) (data []byte, done bool, err error) {
 		s.charged = 0
 	}
 	if s.opened && queued > s.ghost {
-		data, err = s.consume(fd, buf, queued)
+		data, err = s.consume(fd, buffer(), queued)
 		return data, true, err
 	}
 	if revents&unix.POLLHUP != 0 {

@@ -1,6 +1,10 @@
 package surrogate
 
-import "golang.org/x/sys/unix"
+import (
+	"math"
+
+	"golang.org/x/sys/unix"
+)
 
 // CloseWrite lets T read an end of file after what is queued.
 func (s *Stream) CloseWrite() {
@@ -21,12 +25,7 @@ func (s *Stream) Close() {
 	s.control(func(fd int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		junk := make([]byte, fillerChunk)
-		for {
-			if n, err := recv(fd, junk, 0); n <= 0 || err != nil {
-				return
-			}
-		}
+		drop(fd, math.MaxInt)
 	})
 	s.f.Close()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand"
 	"os"
@@ -20,6 +21,32 @@ func connecting(t *testing.T) (*Stream, int) {
 		t.Fatal(err)
 	}
 	return s, p.T
+}
+
+// within is what Next asks for.
+func within(buf []byte) func() []byte { return func() []byte { return buf } }
+
+// A stream that waits holds no buffer: there are thousands that wait.
+func TestWaitingHoldsNoBuffer(t *testing.T) {
+	s, T := connecting(t)
+	s.Open()
+	asked := make(chan bool, 1)
+	got := make(chan string, 1)
+	go func() {
+		data, err := s.Next(func() []byte { asked <- true; return make([]byte, 16) })
+		got <- fmt.Sprint(string(data), err)
+	}()
+	select {
+	case <-asked:
+		t.Error("a buffer before there is something")
+	case <-time.After(50 * time.Millisecond):
+	}
+	if _, err := unix.Write(T, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if text := <-got; text != "x<nil>" || len(asked) != 1 {
+		t.Errorf("%q, asked %d times", text, len(asked))
+	}
 }
 
 func TestConnectingPollsNotWritableUntilOpen(t *testing.T) {
@@ -50,7 +77,7 @@ func TestBytesBeforeOpen(t *testing.T) {
 		s, T := connecting(t)
 		got := make(chan []byte)
 		go func() {
-			data, _ := s.Next(make([]byte, 16))
+			data, _ := s.Next(within(make([]byte, 16)))
 			got <- data
 		}()
 		// Open while Next sleeps after its look: the polls of a reader that does
@@ -111,7 +138,7 @@ func TestStreamBytesAndEnds(t *testing.T) {
 			got := sha256.New()
 			buf := make([]byte, 65536)
 			for {
-				data, err := s.Next(buf)
+				data, err := s.Next(within(buf))
 				got.Write(data)
 				if err != nil {
 					if !errors.Is(err, end.want) {
@@ -142,7 +169,7 @@ func TestCloseWithUnreadDataIsReset(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	unix.Close(T)
-	if _, err := s.Next(make([]byte, 16)); !errors.Is(err, ErrReset) {
+	if _, err := s.Next(within(make([]byte, 16))); !errors.Is(err, ErrReset) {
 		t.Fatalf("Next = %v, want ErrReset", err)
 	}
 }
@@ -155,7 +182,7 @@ func TestResetReachesANativeRead(t *testing.T) {
 			if _, err := unix.Write(T, []byte("request")); err != nil {
 				t.Fatal(err)
 			}
-			if d, err := s.Next(make([]byte, 64)); string(d) != "request" || err != nil {
+			if d, err := s.Next(within(make([]byte, 64))); string(d) != "request" || err != nil {
 				t.Fatalf("%q %v", d, err)
 			}
 		}
@@ -197,7 +224,7 @@ func TestSplicedBytesLeaveWritable(t *testing.T) {
 		if n, err := unix.Splice(pipe[0], nil, T, nil, 8192, unix.SPLICE_F_NONBLOCK); n != 8192 || err != nil {
 			t.Fatalf("splice %d: %d %v", i, n, err)
 		}
-		if d, err := s.Next(buf); len(d) != 8192 || err != nil {
+		if d, err := s.Next(within(buf)); len(d) != 8192 || err != nil {
 			t.Fatalf("%d bytes, %v", len(d), err)
 		}
 		if pollNow(T, unix.POLLOUT)&unix.POLLOUT == 0 {
@@ -214,7 +241,7 @@ func TestCloseIsOrderly(t *testing.T) {
 	if n, err := unix.Read(T, make([]byte, 4)); n != 0 || err != nil {
 		t.Fatalf("read = %d, %v", n, err)
 	}
-	if _, err := s.Next(make([]byte, 4)); !errors.Is(err, os.ErrClosed) {
+	if _, err := s.Next(within(make([]byte, 4))); !errors.Is(err, os.ErrClosed) {
 		t.Fatalf("Next after Close = %v", err)
 	}
 }
@@ -363,7 +390,7 @@ func TestIdleLooksUnconnectedUntilJoin(t *testing.T) {
 	if _, err := unix.Write(T, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	if data, err := s.Next(make([]byte, 16)); string(data) != "x" || err != nil {
+	if data, err := s.Next(within(make([]byte, 16))); string(data) != "x" || err != nil {
 		t.Errorf("Next = %q, %v", data, err)
 	}
 	if n, err := s.Write([]byte("y")); n != 1 || err != nil {

@@ -91,7 +91,7 @@ func alone() error {
 func (b *bench) build() error {
 	dir := filepath.Join(bed.Root(), "test/bench/testdata")
 	var more []string
-	for _, f := range []string{"traffic.c", "server.c", "calls.c"} {
+	for _, f := range []string{"traffic.c", "server.c", "calls.c", "scale.c", "trapped.c"} {
 		more = append(more, filepath.Join(dir, f))
 	}
 	b.static, b.dyn = filepath.Join(b.dir, "client"), filepath.Join(b.dir, "client-dynamic")
@@ -137,6 +137,7 @@ func (b *bench) words(s side, p pin, command []string) []string {
 		"NETBOX", b.netbox, "BENCH", b.self, "CLIENT", cclient, "PROXIES", b.proxies,
 		"HOST", s.host, "HTTP", strconv.Itoa(b.http), "REDIS", strconv.Itoa(b.redis),
 		"PORTS", fmt.Sprintf("%s,%d,%d", port, b.http, b.redis), "PORT", port,
+		"PIECE", strconv.FormatInt(max(spell/piecesOfSpell, 1), 10),
 		"SPELL", strconv.FormatInt(spell, 10), "REQUESTS", strconv.FormatInt(spell*requestsPerMs, 10))
 	words := taskset(p.client)
 	for _, w := range append(append([]string{}, s.prefix...), command...) {
@@ -144,6 +145,9 @@ func (b *bench) words(s side, p pin, command []string) []string {
 	}
 	return words
 }
+
+// piecesOfSpell: a run that measures one call after the other does each for this part.
+const piecesOfSpell = 10
 
 // requestsPerMs: redis-benchmark counts requests, not time. Natively it makes
 // some 100 a millisecond, the slowest peer 5.

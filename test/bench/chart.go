@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"html"
+	"slices"
 )
 
 // The chart is bars of one height, grouped by row; lengths are pixels.
@@ -20,7 +21,7 @@ const (
 
 // colours are those of the sides in their order; native has none, it is the line
 // at 1. netbox's own are of one hue.
-var colours = []string{"", "#08519c", "#4292c6", "#9ecae1", "#d94801", "#238b45", "#74c476", "#6a51a3", "#969696", "#c49c5a"}
+var colours = []string{"", "#08519c", "#00838f", "#4292c6", "#9ecae1", "#7986cb", "#d94801", "#238b45", "#74c476", "#6a51a3", "#969696", "#c49c5a"}
 
 // chart is the SVG: for each row the share of native of every side that has one,
 // and a mark at the aim.
@@ -28,7 +29,9 @@ func (r *results) chart() []byte {
 	var body bytes.Buffer
 	y := top
 	for _, row := range r.Rows {
-		y = r.group(&body, row, y)
+		if row.Table == mainTable {
+			y = r.group(&body, row, y)
+		}
 	}
 	var svg bytes.Buffer
 	width := labelWidth + int(fullWidth*mostShare) + 60
@@ -51,7 +54,7 @@ func (r *results) chart() []byte {
 func (r *results) legend(svg *bytes.Buffer) {
 	n := 0
 	for i, s := range r.Sides {
-		if s.Name == native || s.Missing != "" {
+		if s.Name == native || s.leftOut() || !slices.ContainsFunc(r.Rows, func(row rowResult) bool { return row.Table == mainTable && row.has(s.Name) }) {
 			continue
 		}
 		x, y := 10+n%legendRow*legendStep, 8+n/legendRow*15

@@ -20,7 +20,21 @@ The programs are the same everywhere; the servers run on the host, at 127.0.0.1 
 
 ## netbox
 
-**Bold** is where the aim of issue 4 is reached; the aim stands beside it, also where it is missed. The aims for the uplink host are not here: there is no such uplink yet.
+**Bold** is where the aim of issue 4 is reached; the aim stands beside it, also where it is missed. The uplink host has no aims here.
+
+`
+
+const callsHead = `
+## What a trapped call costs
+
+The median of one call within a box, in three rounds at most: what it needs and leaves is not counted. "netbox" has the engine notify, where there is one. A call on a surrogate that is not trapped, read(2) say, costs what it costs on an AF_UNIX socket.
+
+`
+
+const scaleHead = `
+## Many at once
+
+Each column is run once. A connection is held, with nothing to do, when memory and descriptors are counted: what the supervisor has more than with one. Its memory at its most is VmHWM.
 
 `
 
@@ -41,16 +55,16 @@ A call that netbox does not trap costs what any seccomp filter makes it cost: th
 func (r *results) page(name string) []byte {
 	var page bytes.Buffer
 	fmt.Fprintf(&page, head, r.Date, r.Machine, r.Commit, r.Rounds, r.Spell, r.Command, name)
-	var own, peers []string
+	var peers []string
 	for _, s := range r.Sides {
-		switch {
-		case !s.Peer:
-			own = append(own, s.Name)
-		case s.Missing == "":
+		if s.Peer && !s.leftOut() {
 			peers = append(peers, s.Name)
 		}
 	}
-	table(&page, own, r.Rows, func(row rowResult, side string) string { return row.cell(side, true) })
+	r.own(&page, "", mainTable)
+	r.notMeasured(&page)
+	r.own(&page, callsHead, callTable)
+	r.own(&page, scaleHead, scaleTable)
 	page.WriteString(peersHead)
 	r.list(&page)
 	r.comparison(&page, peers)
@@ -58,13 +72,46 @@ func (r *results) page(name string) []byte {
 	return page.Bytes()
 }
 
+// own is a table of netbox's columns, of those that have something in it, under its
+// head, if there are rows for it.
+func (r *results) own(page *bytes.Buffer, head string, t table) {
+	own := slices.DeleteFunc(slices.Clone(r.Rows), func(row rowResult) bool { return row.Table != t })
+	if len(own) == 0 {
+		return
+	}
+	page.WriteString(head)
+	var columns []string
+	for _, s := range r.Sides {
+		if !s.Peer && slices.ContainsFunc(own, func(row rowResult) bool { return row.has(s.Name) }) {
+			columns = append(columns, s.Name)
+		}
+	}
+	writeTable(page, columns, own, func(row rowResult, side string) string { return row.cell(side, true) })
+}
+
+// notMeasured names columns and rows that this machine, or this netbox, has not.
+func (r *results) notMeasured(page *bytes.Buffer) {
+	var lines []string
+	for _, s := range r.Sides {
+		if s.Refused != "" {
+			lines = append(lines, fmt.Sprintf("- the column %s: netbox refuses it: %s", s.Name, s.Refused))
+		}
+	}
+	for _, reason := range r.LeftOut {
+		lines = append(lines, "- "+reason)
+	}
+	if lines != nil {
+		fmt.Fprintf(page, "\nNot measured here:\n\n%s\n", strings.Join(lines, "\n"))
+	}
+}
+
 // comparison is the table of netbox and its peers.
 func (r *results) comparison(page *bytes.Buffer, peers []string) {
 	compared := slices.DeleteFunc(slices.Clone(r.Rows), func(row rowResult) bool {
-		return !slices.ContainsFunc(peers, row.has)
+		return row.Table != mainTable || !slices.ContainsFunc(peers, row.has)
 	})
 	columns := slices.Concat([]string{native, "netbox", leadColumn}, peers)
-	table(page, columns, compared, func(row rowResult, column string) string {
+	writeTable(page, columns, compared, func(row rowResult, column string) string {
 		if column != leadColumn {
 			return row.cell(column, false)
 		}
@@ -79,7 +126,7 @@ func (r *results) comparison(page *bytes.Buffer, peers []string) {
 // leadColumn is rowResult.lead.
 const leadColumn = "netbox to the best that isolates"
 
-func table(page *bytes.Buffer, columns []string, rows []rowResult, cell func(row rowResult, column string) string) {
+func writeTable(page *bytes.Buffer, columns []string, rows []rowResult, cell func(row rowResult, column string) string) {
 	fmt.Fprintf(page, "| what | %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("---:|", len(columns)))
 	for _, row := range rows {
 		fmt.Fprintf(page, "| %s", row.title())

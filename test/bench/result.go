@@ -16,6 +16,8 @@ type results struct {
 	// Sides in the order of the columns, native first.
 	Sides []sideResult
 	Rows  []rowResult
+	// LeftOut are rows that could not be measured here, with the reason.
+	LeftOut []string `json:",omitempty"`
 }
 
 type sideResult struct {
@@ -23,15 +25,20 @@ type sideResult struct {
 	Version string `json:",omitempty"`
 	// Missing is the program whose lack left the side out.
 	Missing string `json:",omitempty"`
+	// Refused is netbox's reason to refuse the side's command line.
+	Refused string `json:",omitempty"`
 	Peer    bool   `json:",omitempty"`
 	// Isolates: the program has a network of its own, as in netbox.
 	Isolates bool `json:",omitempty"`
 }
 
+func (s sideResult) leftOut() bool { return s.Missing != "" || s.Refused != "" }
+
 type rowResult struct {
-	Name string
-	Pin  string `json:",omitempty"`
-	Unit unit
+	Name  string
+	Table table  `json:",omitempty"`
+	Pin   string `json:",omitempty"`
+	Unit  unit
 	// Figures are those of each side, round by round.
 	Figures map[string][]float64
 	// Aims are shares of native.

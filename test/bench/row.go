@@ -5,6 +5,15 @@ import (
 	"time"
 )
 
+// table is one of the page's.
+type table string
+
+const (
+	mainTable  table = ""
+	callTable  table = "calls"
+	scaleTable table = "scale"
+)
+
 // row is one quantity.
 type row struct {
 	name string
@@ -26,6 +35,13 @@ type row struct {
 	pinned bool
 	// inside: the program brings its own server.
 	inside bool
+	// table is where the row stands. Rows of those but the main one that have the
+	// same command share a run, and each finds its own figure in what is printed.
+	table table
+	// looks: the program says when its supervisor is to be looked at.
+	looks bool
+	// most bounds the rounds of one that is long, or has many columns; 0: does not.
+	most int
 	// needs are programs.
 	needs []string
 	aims  aims
@@ -85,5 +101,5 @@ var rows = []row{
 	{name: "fork loop, one fork", command: calls("fork"), unit: nanoseconds},
 	{name: "fork and exec loop, one true", command: calls("exec"), unit: nanoseconds, aims: aims{0.80, 0.80, 0.50}},
 
-	{name: "supervisor's resident memory, one connection", command: client("idle"), unit: bytesHeld, peers: true},
+	{name: "supervisor's resident memory, one connection", command: client("idle"), unit: bytesHeld, looks: true, figure: printed("one resident"), peers: true},
 }

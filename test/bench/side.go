@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"os/exec"
 	"slices"
+	"strings"
 )
 
 // side is one way to run a program: natively, under netbox or under a peer.
@@ -25,6 +28,9 @@ type side struct {
 	tcpOnly, dynamic bool
 	// aim is the column of the aims that is this side's.
 	aim func(aims) float64
+	// only are the tables that the side stands in, none: every one. A peer stands in
+	// the main one.
+	only []table
 }
 
 const native = "native"
@@ -45,10 +51,14 @@ var sides = []side{
 	{name: native, host: "127.0.0.1"},
 	{name: "netbox", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--"}), supervisors: netbox,
 		aim: func(a aims) float64 { return a.usual }},
+	{name: "--uplink host", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--uplink", "host", "--"}), supervisors: netbox,
+		only: []table{mainTable, scaleTable}},
 	{name: "--no-fast-path", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--no-fast-path", "--"}), supervisors: netbox,
-		aim: func(a aims) float64 { return a.noFastPath }},
+		only: []table{mainTable, scaleTable}, aim: func(a aims) float64 { return a.noFastPath }},
 	{name: "--engine ptrace", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--engine", "ptrace", "--"}), supervisors: netbox,
 		aim: func(a aims) float64 { return a.ptrace }},
+	{name: "--debuggable", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--debuggable", "--"}), supervisors: netbox,
+		only: []table{callTable}},
 
 	{name: "slirp4netns", host: "10.0.2.2", prefix: []string{"DATA/in-slirp.sh"},
 		supervisors: []string{"slirp4netns"}, deb: "slirp4netns", peer: true, isolates: true},
@@ -75,6 +85,23 @@ var needs = map[string][]string{
 	"strace":       {"strace"},
 }
 
+// refused says why netbox does not run anything so, "" if it does: there are machines,
+// and versions, without one of the columns.
+func (b *bench) refused(s side) string {
+	if s.peer || s.name == native {
+		return ""
+	}
+	words := b.words(s, pin{}, []string{"/bin/true"})
+	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
+	defer cancel()
+	text, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput()
+	if err == nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return fmt.Sprintf("%v: %s", err, lines[len(lines)-1])
+}
+
 // missing names the first of the programs that is not installed.
 func missing(programs []string) string {
 	for _, p := range programs {
@@ -89,8 +116,10 @@ func missing(programs []string) string {
 // can says whether the row means anything for the side.
 func (s side) can(r row) bool {
 	switch {
+	case s.only != nil && !slices.Contains(s.only, r.table):
+		return false
 	case !s.peer:
-		return s.name != native || r.unit != bytesHeld
+		return s.name != native || r.unit != bytesHeld && r.unit != things
 	case r.unit == bytesHeld && s.supervisors == nil:
 		return false
 	}

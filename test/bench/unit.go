@@ -10,11 +10,12 @@ const (
 	perSecond   unit = "1/s"
 	bytesSecond unit = "B/s"
 	bytesHeld   unit = "B"
+	things      unit = "1"
 )
 
 // share is how much of native's pace is left: 1 is native, less is slower.
 func (u unit) share(native, value float64) float64 {
-	if u == nanoseconds || u == bytesHeld {
+	if u == nanoseconds || u == bytesHeld || u == things {
 		return native / value
 	}
 	return value / native
@@ -30,6 +31,10 @@ type scale struct {
 
 func (u unit) scale(v float64) scale {
 	switch {
+	case u == things:
+		return scale{1, "", 2}
+	case u == bytesHeld && v < 1<<20:
+		return scale{1 << 10, " KiB", 1}
 	case u == bytesHeld:
 		return scale{1 << 20, " MiB", 1}
 	case u == bytesSecond:

@@ -75,9 +75,24 @@ func TestKilledProgramsLeaveNothing(t *testing.T) {
 	flat(t, killProgram, 20, 60)
 }
 
-// flat runs the script with few rounds and with many, and compares what netbox
-// holds at the end of each.
+// flat compares what netbox holds after the script with few rounds and with many.
 func flat(t *testing.T, script string, few, many int) {
+	before, after := usages(t, script, few, many)
+	if after.Descriptors > before.Descriptors+slackDescriptors {
+		t.Errorf("descriptors: %d, then %d", before.Descriptors, after.Descriptors)
+	}
+	if after.Goroutines > before.Goroutines+slackGoroutines {
+		t.Errorf("goroutines: %d, then %d", before.Goroutines, after.Goroutines)
+	}
+	if after.Memory > before.Memory+slackMemory {
+		t.Errorf("memory in use: %d MB, then %d MB", before.Memory, after.Memory)
+	}
+}
+
+// usages runs the script with few rounds and with many, and returns what netbox holds
+// at the end of each.
+func usages(t *testing.T, script string, few, many int) (before, after holding) {
+	t.Helper()
 	w := world.New(t)
 	b := bed.Build(t)
 	dir := scratch(t)
@@ -90,17 +105,9 @@ func flat(t *testing.T, script string, few, many int) {
 	run := func(n int) holding {
 		return usageAfter(t, w, b, dir, "sh", "-c", script, client, port, fmt.Sprint(n))
 	}
-	before, after := run(few), run(many)
+	before, after = run(few), run(many)
 	t.Logf("after %d: %+v; after %d: %+v", few, before, many, after)
-	if after.Descriptors > before.Descriptors+slackDescriptors {
-		t.Errorf("descriptors: %d, then %d", before.Descriptors, after.Descriptors)
-	}
-	if after.Goroutines > before.Goroutines+slackGoroutines {
-		t.Errorf("goroutines: %d, then %d", before.Goroutines, after.Goroutines)
-	}
-	if after.Memory > before.Memory+slackMemory {
-		t.Errorf("memory in use: %d MB, then %d MB", before.Memory, after.Memory)
-	}
+	return before, after
 }
 
 // holding is what netbox holds; Memory, in MB, is what the last collection left in use.

@@ -54,22 +54,26 @@ func (r *boxReader) read() ([]byte, error) {
 	return (*r.buf)[:n], err
 }
 
-func (r *boxReader) release() {
-	if len(*r.buf) == bulkSize {
-		bulkBuffers.Put(r.buf)
+func (r *boxReader) release() { putBuffer(r.buf) }
+
+func putBuffer(b *[]byte) {
+	if len(*b) == bulkSize {
+		bulkBuffers.Put(b)
 	} else {
-		idleBuffers.Put(r.buf)
+		idleBuffers.Put(b)
 	}
 }
 
 // hostReader reads from a kernel socket and holds a buffer only while there
-// is something in it.
+// is something in it: a small one until a read fills it, then big ones until
+// little comes. When thousands of flows wake at once, each holds one.
 type hostReader struct {
-	raw syscall.RawConn
-	try func(fd uintptr) bool // r.readNow, bound once
-	buf *[]byte
-	n   int
-	err error
+	raw  syscall.RawConn
+	try  func(fd uintptr) bool // r.readNow, bound once
+	buf  *[]byte
+	bulk bool // the latest read took as much as a small buffer
+	n    int
+	err  error
 }
 
 func newHostReader(raw syscall.RawConn) *hostReader {
@@ -94,14 +98,18 @@ func (r *hostReader) read() ([]byte, error) {
 
 func (r *hostReader) release() {
 	if r.buf != nil {
-		bulkBuffers.Put(r.buf)
+		putBuffer(r.buf)
 		r.buf = nil
 	}
 }
 
 // readNow reads without waiting; false means that there was nothing yet.
 func (r *hostReader) readNow(fd uintptr) bool {
-	r.buf = bulkBuffers.Get().(*[]byte)
+	pool := &idleBuffers
+	if r.bulk {
+		pool = &bulkBuffers
+	}
+	r.buf = pool.Get().(*[]byte)
 	n, err := unix.Read(int(fd), *r.buf)
 	for err == unix.EINTR {
 		n, err = unix.Read(int(fd), *r.buf)
@@ -115,7 +123,7 @@ func (r *hostReader) readNow(fd uintptr) bool {
 	case n == 0:
 		r.err = io.EOF
 	default:
-		r.n = n
+		r.n, r.bulk = n, n >= idleSize
 	}
 	return true
 }

@@ -15,7 +15,7 @@
 
 char buffer[256 * 1024];
 const char *host, *port;
-uint64_t budget;
+uint64_t budget, amount;
 clockid_t measure_by = CLOCK_MONOTONIC;
 
 void fail(const char *what)
@@ -55,19 +55,28 @@ static int ascending(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static double median(void (*operation)(void))
+double median_of(void (*before)(void), void (*operation)(void), void (*after)(void))
 {
 	static uint64_t took[MAX_ROUND_TRIPS];
 	uint64_t start = now(), last = start, n = 0;
 
 	while (n < MAX_ROUND_TRIPS && last - start < budget) {
+		if (before)
+			before();
+		uint64_t begun = before || after ? now() : last;
 		operation();
-		uint64_t t = now();
-		took[n++] = t - last;
-		last = t;
+		last = now();
+		took[n++] = last - begun;
+		if (after)
+			after();
 	}
 	qsort(took, n, sizeof *took, ascending);
 	return took[n / 2];
+}
+
+double median(void (*operation)(void))
+{
+	return median_of(NULL, operation, NULL);
 }
 
 /* Either all does the whole, or operation is repeated, after begin. */
@@ -88,6 +97,13 @@ static const struct {
 	{ .what = "udp-to", .begin = begin_unconnected, .operation = unconnected_round_trip, .as = MEDIAN },
 	{ .what = "query", .operation = query, .as = RATE },
 	{ .what = "idle", .begin = begin_tcp, .operation = idle },
+	{ .what = "many", .begin = many },
+	{ .what = "pairs", .begin = pairs },
+	{ .what = "crowd", .begin = crowd },
+	{ .what = "crowd-inside", .begin = inside_crowd },
+	{ .what = "tasks", .begin = tasks },
+	{ .what = "forkers", .begin = forkers },
+	{ .what = "trapped", .begin = trapped },
 	{ .what = "stat", .operation = call_stat, .as = FAST },
 	{ .what = "stat-cpu", .begin = count_cpu, .operation = call_stat, .as = FAST },
 	{ .what = "stat-floor", .begin = allow_all, .operation = call_stat, .as = FAST },
@@ -117,7 +133,8 @@ int main(int argc, char **argv)
 	if (argc == 3 || argc == 5) {
 		const char *what = argv[1];
 
-		budget = strtoull(argv[2], NULL, 10) * 1000000;
+		amount = strtoull(argv[2], NULL, 10);
+		budget = amount * 1000000;
 		if (argc == 5) {
 			host = argv[3];
 			port = argv[4];

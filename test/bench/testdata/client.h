@@ -11,8 +11,15 @@ extern const char *host, *port;
 /* How long to measure, in nanoseconds. */
 extern uint64_t budget;
 
+/* The same argument, where it is a number of things. */
+extern uint64_t amount;
+
 void fail(const char *what);
 uint64_t now(void);
+
+/* What an operation takes that is repeated, and alone of three, the median. */
+double median(void (*operation)(void));
+double median_of(void (*before)(void), void (*operation)(void), void (*after)(void));
 
 /* traffic.c */
 int dial(int type);
@@ -24,6 +31,14 @@ void round_trip(void), unconnected_round_trip(void), connection(void), query(voi
 
 /* server.c */
 void serve_inside(void);
+int listen_inside(int backlog);
+
+/* scale.c */
+void look(const char *when, size_t sockets);
+void many(void), pairs(void), crowd(void), inside_crowd(void), tasks(void), forkers(void);
+
+/* trapped.c */
+void trapped(void), begin_trapped(void), get_name(void);
 
 /* calls.c */
 void allow_all(void), count_cpu(void);

@@ -25,18 +25,29 @@ static void converse(int fd)
 		put(fd, "x", 1);
 }
 
-/* serve_inside starts a process that serves one connection of 127.0.0.1. */
-void serve_inside(void)
+/* listen_inside listens on 127.0.0.1 and makes that the host and port to dial. */
+int listen_inside(int backlog)
 {
 	static char number[6];
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof a;
 	int l = socket(AF_INET, SOCK_STREAM, 0);
 
-	if (l < 0 || bind(l, (struct sockaddr *)&a, sizeof a) != 0 || listen(l, 8) != 0)
+	if (l < 0 || bind(l, (struct sockaddr *)&a, sizeof a) != 0 || listen(l, backlog) != 0)
 		fail("listen");
 	if (getsockname(l, (struct sockaddr *)&a, &size) != 0)
 		fail("getsockname");
+	host = "127.0.0.1";
+	snprintf(number, sizeof number, "%u", ntohs(a.sin_port));
+	port = number;
+	return l;
+}
+
+/* serve_inside starts a process that serves one connection of 127.0.0.1. */
+void serve_inside(void)
+{
+	int l = listen_inside(8);
+
 	switch (fork()) {
 	case -1:
 		fail("fork");
@@ -48,7 +59,4 @@ void serve_inside(void)
 		_exit(0);
 	}
 	close(l);
-	host = "127.0.0.1";
-	snprintf(number, sizeof number, "%u", ntohs(a.sin_port));
-	port = number;
 }

@@ -204,11 +204,10 @@ void query(void)
 	close(p.fd);
 }
 
-/* idle has used the network and says so; it waits for the end of its input. */
+/* idle has used the network and waits. */
 void idle(void)
 {
 	round_trip();
-	if (write(1, "idle\n", 5) != 5 || read(0, buffer, 1) < 0)
-		fail("idle");
+	look("one", 1);
 	_exit(0);
 }
