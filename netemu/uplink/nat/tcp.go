@@ -101,7 +101,7 @@ func (n *NAT) forwardTCP(r *stack.TCPRequest, dst netip.AddrPort) {
 		return
 	}
 	n.count.tcpFlows.Add(1)
-	log.Debug("flow open", "via", host.LocalAddr())
+	log.Debug("flow open", "via", d.local)
 	sent := relay.TCP(host, box, relay.Options{Outward: func() { n.tcp.EndOutward(host) }, Shortcut: short})
 	n.count.bytesOut.Add(uint64(sent.Outward))
 	n.count.bytesIn.Add(uint64(sent.Inward))

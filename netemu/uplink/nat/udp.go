@@ -160,12 +160,7 @@ func (n *NAT) goneUDP(src, dst netip.AddrPort) {
 // would let a sandbox reach all of the host's network at once; without it
 // connect(2) to a subnet's broadcast address is EACCES.
 func dialUDP(dst netip.AddrPort) (*net.UDPConn, syscall.RawConn, error) {
-	options := []sockopt{{unix.SOL_SOCKET, unix.SO_BROADCAST, 0}, recvErr(dst.Addr(), 1)}
-	if dst.Addr().Is4() {
-		options = append(options, recvWay4...)
-	} else {
-		options = append(options, recvWay6...)
-	}
+	options := append([]sockopt{{unix.SOL_SOCKET, unix.SO_BROADCAST, 0}, recvErr(dst.Addr(), 1)}, recvWay(dst.Addr())...)
 	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		cerr := c.Control(func(fd uintptr) { err = setOptions(int(fd), options) })

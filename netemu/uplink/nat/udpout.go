@@ -18,14 +18,13 @@ const staleErrors = 4
 type sender struct {
 	f   *udpFlow
 	buf *[]byte
-	way stack.Way // what the socket is set to
-	set bool
+	way *stack.Way // what the socket is set to, nil: nobody knows
 }
 
 // pumpOutward carries the box's datagrams to the host.
 func (f *udpFlow) pumpOutward() {
 	defer f.close()
-	s := sender{f: f, buf: datagrams.Get().(*[]byte)}
+	s := sender{f: f, buf: datagrams.Get().(*[]byte), way: defaultWay(f.to)}
 	defer datagrams.Put(s.buf)
 	var list []stack.ForwardedDatagram
 	for {
@@ -77,12 +76,15 @@ func (s *sender) send(d stack.ForwardedDatagram) bool {
 // follow sets the socket to what the datagram asks of the way. net.ErrClosed: the
 // flow has ended.
 func (s *sender) follow(w stack.Way) error {
-	if s.set && s.way == w {
+	if s.way != nil && *s.way == w {
 		return nil
 	}
 	var err error
-	cerr := s.f.raw.Control(func(fd uintptr) { err = setOptions(int(fd), wayOptions(s.f.to, w)) })
-	s.way, s.set = w, err == nil
+	cerr := s.f.raw.Control(func(fd uintptr) { err = setOptions(int(fd), wayOptions(s.f.to, w, s.way)) })
+	s.way = nil
+	if err == nil {
+		s.way = &w
+	}
 	return errors.Join(err, cerr)
 }
 

@@ -74,7 +74,7 @@ type Options struct {
 type Bytes struct{ Inward, Outward int64 }
 
 type flow struct {
-	host *net.TCPConn
+	host Host
 	raw  syscall.RawConn
 	box  Conn
 	end  sync.Once // of both connections
@@ -85,7 +85,7 @@ type flow struct {
 
 // TCP relays between host and box, and returns when both directions have ended
 // or a side was reset.
-func TCP(host *net.TCPConn, box Conn, o Options) Bytes {
+func TCP(host Host, box Conn, o Options) Bytes {
 	if o.HalfClosedIdle == 0 {
 		o.HalfClosedIdle = HalfClosedIdle
 	}
@@ -100,6 +100,9 @@ func TCP(host *net.TCPConn, box Conn, o Options) Bytes {
 		return Bytes{}
 	}
 	f.raw = raw
+	if o.Shortcut == nil {
+		noDelay(host)
+	}
 	defer box.OnReset(f.boxReset)()
 	var n Bytes
 	outward := make(chan int64)
@@ -121,13 +124,20 @@ func TCP(host *net.TCPConn, box Conn, o Options) Bytes {
 	return n
 }
 
+// noDelay is for a host socket whose bytes come by packets: what the sandbox's stack
+// has sent is a segment already.
+func noDelay(host Host) {
+	// An error means that the connection is over already.
+	_ = host.SetNoDelay(true)
+}
+
 // abort resets both sides, and so ends both pumps.
 func (f *flow) abort() {
 	f.end.Do(func() { Reset(f.host); f.box.Abort() })
 }
 
 // Reset closes a host connection with RST instead of FIN.
-func Reset(host *net.TCPConn) {
+func Reset(host Host) {
 	// An error here means that the connection is over already.
 	_ = host.SetLinger(0)
 	host.Close()

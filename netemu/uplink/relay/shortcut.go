@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -54,7 +53,7 @@ func (t *Shortcuts) Observe(on bool) {
 func (t *Shortcuts) Open() bool { return t != nil && t.observers.Load() == 0 }
 
 // Offer offers a flow to the socket at ends.Local; nil if there is to be none.
-func (t *Shortcuts) Offer(ends Ends, host *net.TCPConn) *Shortcut {
+func (t *Shortcuts) Offer(ends Ends, host Host) *Shortcut {
 	if t == nil {
 		return nil
 	}
@@ -101,7 +100,7 @@ func (t *Shortcuts) Counts() (taken, withdrawn uint64) { return t.taken.Load(), 
 type Shortcut struct {
 	table *Shortcuts
 	ends  Ends
-	host  *net.TCPConn
+	host  Host
 	raw   syscall.RawConn
 
 	reader   *hostReader
@@ -134,6 +133,7 @@ func (s *Shortcut) Withdraw() {
 	if s.table.offers[s.ends] == s {
 		delete(s.table.offers, s.ends)
 		s.table.withdrawn.Add(1)
+		noDelay(s.host)
 		close(s.over)
 	}
 }

@@ -71,7 +71,7 @@ func TestShortcutEnds(t *testing.T) {
 		box  error
 	}{
 		{"end", func(c *net.TCPConn) { c.CloseWrite() }, io.EOF, io.EOF},
-		{"reset", Reset, unix.ECONNRESET, unix.ECONNRESET},
+		{"reset", func(c *net.TCPConn) { Reset(c) }, unix.ECONNRESET, unix.ECONNRESET},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var table Shortcuts
