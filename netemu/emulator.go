@@ -62,6 +62,7 @@ type Emulator struct {
 	linger  lingering
 	mirror  mirror
 	misled  atomic.Bool // see symlink and chroot
+	nearby  nearby
 	packets packetSockets
 	prompt  prompt
 	short   *relay.Shortcuts
