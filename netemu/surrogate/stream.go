@@ -99,12 +99,17 @@ func leaveGhost(t int) (int, error) {
 	return unix.SendmsgN(t, []byte{0}, nil, nil, unix.MSG_DONTWAIT)
 }
 
+// filler is what is sent, and junk has room for what is read and not wanted.
+var (
+	filler [fillerChunk]byte
+	junk   = sync.Pool{New: func() any { return new([fillerChunk]byte) }}
+)
+
 // fill sends filler from t until it polls not writable.
 func fill(t int) (int, error) {
-	chunk := make([]byte, fillerChunk)
 	sent := 0
 	for range maxFillerChunks {
-		n, err := unix.SendmsgN(t, chunk, nil, nil, unix.MSG_DONTWAIT)
+		n, err := unix.SendmsgN(t, filler[:], nil, nil, unix.MSG_DONTWAIT)
 		sent += n
 		if err != nil {
 			return sent, err
@@ -132,9 +137,10 @@ func (s *Stream) Open() {
 	s.control(func(fd int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		junk := make([]byte, fillerChunk)
+		buf := junk.Get().(*[fillerChunk]byte)
+		defer junk.Put(buf)
 		for s.ghost > 1 {
-			n, err := recv(fd, junk[:min(s.ghost-1, len(junk))], 0)
+			n, err := recv(fd, buf[:min(s.ghost-1, len(buf))], 0)
 			if err != nil {
 				break
 			}

@@ -21,9 +21,10 @@ func (s *Stream) Close() {
 	s.control(func(fd int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		junk := make([]byte, fillerChunk)
+		buf := junk.Get().(*[fillerChunk]byte)
+		defer junk.Put(buf)
 		for {
-			if n, err := recv(fd, junk, 0); n <= 0 || err != nil {
+			if n, err := recv(fd, buf[:], 0); n <= 0 || err != nil {
 				return
 			}
 		}
