@@ -12,21 +12,29 @@ import (
 // wake-ups, costs more than a whole connection has otherwise.
 const nearbyLimit = 500 * time.Microsecond
 
-// nearbyShare is the part of the time, one in so many, that calls may wait for hosts
-// that turn out to be far away: others wait for the engine meanwhile.
-const nearbyShare = 20
+const (
+	// nearbyDebt is how long calls may have waited in vain before they wait no more:
+	// twenty times, which is less than a person notices.
+	nearbyDebt = 20 * nearbyLimit
+	// nearbyShare is the part of the time, one in so many, that pays the debt back:
+	// others wait for the engine meanwhile.
+	nearbyShare = 20
+	// nearbyCredit is what an answer pays back. Hosts nearby are late, too, where
+	// other processes have the processor.
+	nearbyCredit = nearbyLimit / 4
+)
 
-// nearby bounds what calls wait in vain for hosts outside.
+// nearby bounds what calls wait in vain for hosts that turn out to be far away.
 type nearby struct {
 	mu      sync.Mutex // a leaf
-	again   time.Time  // when a call may wait
-	skipped uint64     // calls that did not
+	debt    time.Duration
+	at      time.Time // when debt was right
+	skipped uint64    // calls that did not wait
 }
 
 // await waits until done, of which wake tells, for nearbyLimit at most.
 func (n *nearby) await(wake <-chan struct{}, done func() bool) {
-	begin := time.Now()
-	if done() || !n.may(begin) {
+	if done() || !n.may(time.Now()) {
 		return
 	}
 	late := time.NewTimer(nearbyLimit)
@@ -34,28 +42,32 @@ func (n *nearby) await(wake <-chan struct{}, done func() bool) {
 	for !done() {
 		select {
 		case <-wake:
+			continue
 		case <-late.C:
-			if !done() {
-				n.inVain(begin, time.Now())
-			}
-			return
 		}
+		if !done() {
+			n.pay(-nearbyLimit)
+		}
+		return
 	}
+	n.pay(nearbyCredit)
 }
 
 func (n *nearby) may(now time.Time) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if now.Before(n.again) {
+	n.debt = max(n.debt-now.Sub(n.at)/nearbyShare, 0)
+	n.at = now
+	if n.debt > nearbyDebt {
 		n.skipped++
 		return false
 	}
 	return true
 }
 
-// inVain counts a wait that brought nothing.
-func (n *nearby) inVain(begin, end time.Time) {
+// pay takes d off the debt.
+func (n *nearby) pay(d time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.again = end.Add(nearbyShare * end.Sub(begin))
+	n.debt = max(n.debt-d, 0)
 }
