@@ -137,7 +137,9 @@ func (p *tcpPort) carry(host *relay.Socket, client netip.AddrPort) {
 		return
 	}
 	p.count.tcpFlows.Add(1)
-	sent := relay.TCP(host, box, relay.Options{Outward: func() { p.flows.EndOutward(host) }, Shortcut: short})
+	sent := relay.TCP(host, box, relay.Options{
+		Outward: func() { p.flows.EndOutward(host) }, Shortcut: short, Go: p.running.Go,
+	})
 	p.log.Debug("published connection closed", "port", p.spec, "client", client, "out", sent.Outward, "in", sent.Inward, "fast", short.Taken())
 }
 

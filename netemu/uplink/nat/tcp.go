@@ -102,7 +102,9 @@ func (n *NAT) forwardTCP(r *stack.TCPRequest, dst netip.AddrPort) {
 	}
 	n.count.tcpFlows.Add(1)
 	log.Debug("flow open", "via", d.local)
-	sent := relay.TCP(host, box, relay.Options{Outward: func() { n.tcp.EndOutward(host) }, Shortcut: short})
+	sent := relay.TCP(host, box, relay.Options{
+		Outward: func() { n.tcp.EndOutward(host) }, Shortcut: short, Go: n.running.Go,
+	})
 	n.count.bytesOut.Add(uint64(sent.Outward))
 	n.count.bytesIn.Add(uint64(sent.Inward))
 	log.Debug("flow closed", "out", sent.Outward, "in", sent.Inward, "fast", short.Taken())

@@ -170,7 +170,7 @@ func TestUDPExpiry(t *testing.T) {
 	r := newRig(t, Config{HostLoopback: true, UDPIdle: 150 * time.Millisecond})
 	server, at := families[0].listenUDP(t)
 	go echoUDP(server)
-	goroutines, files := resources()
+	goroutines, files := r.resources()
 	c := r.dialUDP(at)
 	buf := make([]byte, 8)
 	say := func() {
@@ -193,7 +193,7 @@ func TestUDPExpiry(t *testing.T) {
 	if !eventually(func() bool { return r.nat.Stats().UDPOpen == 0 }) {
 		t.Fatal("an idle flow did not expire")
 	}
-	settle(t, goroutines, files)
+	r.settle(goroutines, files)
 	say() // the same socket goes on, by a new flow
 	if got := r.nat.Stats(); got.UDPFlows != flows+1 || got.UDPExpired == 0 {
 		t.Errorf("counted %+v", got)

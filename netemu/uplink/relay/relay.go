@@ -3,7 +3,9 @@
 //
 //	sandbox ⇄ box (a connection of our stack) ⇄ host (a kernel socket) ⇄ peer
 //
-// Two pumps run, one a direction: outward (box to host) and inward. The end of
+// Two pumps run, one a direction: outward (box to host) and inward. The inward one of
+// a flow that is offered (see [Shortcuts]) begins when it has come back, and on the
+// outward one's goroutine if that has ended by then, or soon will. The end of
 // one direction is handed on as a FIN (shutdown(2), SHUT_WR) and the other goes
 // on. Whatever error a side shows is an end that the other side must not take
 // for an orderly one, and becomes a reset there: SO_LINGER with zero on the
@@ -68,6 +70,8 @@ type Options struct {
 	HalfClosedIdle time.Duration
 	// Shortcut is the offer of this flow to the sandbox's socket, nil: none.
 	Shortcut *Shortcut
+	// Go runs a goroutine, or is false; nil: there is nobody who keeps them.
+	Go func(func()) bool
 }
 
 // Bytes counts what a flow carried.
@@ -80,7 +84,14 @@ type flow struct {
 	end  sync.Once // of both connections
 	opts Options
 
-	outwardEnded atomic.Bool
+	outwardEnded atomic.Bool // in order
+	outwardOver  atomic.Bool
+	inwardRuns   atomic.Bool
+
+	// turn is closed when the inward pump is to run behind the outward one, inwardOver
+	// when it has ended on a goroutine of its own; inward is what it carried.
+	turn, inwardOver chan struct{}
+	inward           int64
 }
 
 // TCP relays between host and box, and returns when both directions have ended
@@ -92,7 +103,7 @@ func TCP(host Host, box Conn, o Options) Bytes {
 	if o.Outward == nil {
 		o.Outward = func() {}
 	}
-	f := &flow{host: host, box: box, opts: o}
+	f := &flow{host: host, box: box, opts: o, turn: make(chan struct{}), inwardOver: make(chan struct{})}
 	raw, err := host.SyscallConn()
 	if err != nil { // only for a socket that is closed already
 		f.abort()
@@ -100,28 +111,58 @@ func TCP(host Host, box Conn, o Options) Bytes {
 		return Bytes{}
 	}
 	f.raw = raw
-	if o.Shortcut == nil {
-		noDelay(host)
-	}
 	defer box.OnReset(f.boxReset)()
-	var n Bytes
-	outward := make(chan int64)
-	go func() { // joined below
-		sent := f.pumpOutward()
-		o.Outward()
-		outward <- sent
-	}()
-	n.Inward = f.pumpInward()
-	n.Outward = <-outward
-	if s := o.Shortcut; s != nil {
-		n.Inward += s.in.Load()
-		n.Outward += s.out.Load()
+	if s := o.Shortcut; s == nil {
+		noDelay(host)
+		f.spawnInward()
+	} else if s.relayed(f) {
+		f.takeOver()
 	}
+	n := f.run()
 	f.end.Do(func() {
 		host.Close()
 		box.Close()
 	})
 	return n
+}
+
+// run carries both directions to their ends.
+func (f *flow) run() (n Bytes) {
+	n.Outward = f.pumpOutward()
+	f.outwardOver.Store(true)
+	f.opts.Outward()
+	select {
+	case <-f.turn:
+		f.inward = f.pumpInward()
+	case <-f.inwardOver:
+	}
+	n.Inward = f.inward
+	if s := f.opts.Shortcut; s != nil {
+		n.Inward += s.in.Load()
+		n.Outward += s.out.Load()
+	}
+	return n
+}
+
+// takeOver is called once, when a shortcut has handed the inward direction back. A
+// task that has closed its end has a FIN or a reset on its way to the outward pump.
+func (f *flow) takeOver() {
+	if s := f.opts.Shortcut; f.outwardOver.Load() || errors.Is(s.err, ErrStopped) && len(s.rest) == 0 {
+		close(f.turn)
+		return
+	}
+	f.spawnInward()
+}
+
+// spawnInward runs the inward pump on a goroutine of its own, which run joins.
+func (f *flow) spawnInward() {
+	inward := func() {
+		f.inward = f.pumpInward()
+		close(f.inwardOver)
+	}
+	if f.opts.Go == nil || !f.opts.Go(inward) {
+		go inward()
+	}
 }
 
 // noDelay is for a host socket whose bytes come by packets: what the sandbox's stack
@@ -146,7 +187,7 @@ func Reset(host Host) {
 // pumpOutward carries box to host until the box's FIN or a reset.
 func (f *flow) pumpOutward() int64 {
 	var total int64
-	r := newBoxReader(f.box)
+	r := newBoxReader(f.box, f.opts.Shortcut != nil)
 	defer r.release()
 	for {
 		p, err := r.read()
@@ -159,7 +200,9 @@ func (f *flow) pumpOutward() int64 {
 			continue
 		case errors.Is(err, io.EOF) && f.finish() == nil:
 			f.outwardEnded.Store(true)
-			f.wakeInward()
+			if f.inwardRuns.Load() {
+				f.wakeInward()
+			}
 			return total
 		}
 		f.abort()
@@ -207,9 +250,8 @@ func (f *flow) writeHost(p []byte) (int, error) {
 // pumpInward carries host to box until the host's FIN or a reset, and stays to
 // watch a half-closed host socket.
 func (f *flow) pumpInward() int64 {
-	var total, before int64
-	before = -1
-	r, p, err := f.startInward()
+	var total int64
+	r, before, p, err := f.startInward()
 	for ; ; p, err = r.read() {
 		n, werr := write(f.box, p)
 		r.release()
@@ -232,19 +274,25 @@ func (f *flow) pumpInward() int64 {
 	}
 }
 
-// startInward returns when the inward pump is to begin, with its reader and what
-// comes before the reader's first read.
-func (f *flow) startInward() (r *hostReader, rest []byte, err error) {
+// startInward gives the inward pump its reader and what comes before the reader's
+// first read. before is -1, or 0 if the idle clock runs.
+func (f *flow) startInward() (r *hostReader, before int64, rest []byte, err error) {
+	f.inwardRuns.Store(true)
+	before = -1
+	if f.outwardEnded.Load() {
+		before = 0
+		// An error means that the connection is over already.
+		_ = f.host.SetReadDeadline(time.Now().Add(f.opts.HalfClosedIdle))
+	}
 	s := f.opts.Shortcut
 	if s == nil {
-		return newHostReader(f.raw), nil, nil
+		return newHostReader(f.raw), before, nil, nil
 	}
-	rest, err = s.wait()
-	s.in.Add(-int64(len(rest))) // it is counted here
-	if f.outwardEnded.Load() {
-		f.wakeInward()
+	s.in.Add(-int64(len(s.rest))) // it is counted here
+	if err = s.err; errors.Is(err, ErrStopped) {
+		err = nil
 	}
-	return s.reader, rest, err
+	return s.reader, before, s.rest, err
 }
 
 // write leaves out the empty write, which is no no-op on a kernel socket: it

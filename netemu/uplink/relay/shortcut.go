@@ -66,11 +66,12 @@ func (t *Shortcuts) Offer(ends Ends, host Host) *Shortcut {
 	if !t.Open() {
 		return nil
 	}
-	s := &Shortcut{table: t, ends: ends, host: host, raw: raw, reader: newHostReader(raw), over: make(chan struct{})}
+	s := &Shortcut{table: t, ends: ends, host: host, raw: raw, reader: newHostReader(raw)}
 	if t.offers == nil {
 		t.offers = make(map[Ends]*Shortcut)
 	}
 	t.offers[ends] = s
+	s.late = time.AfterFunc(offerLife, s.Withdraw)
 	return s
 }
 
@@ -87,6 +88,7 @@ func (t *Shortcuts) Take(ends Ends) *Shortcut {
 		return nil
 	}
 	delete(t.offers, ends)
+	s.late.Stop()
 	t.taken.Add(1)
 	s.taken.Store(true)
 	return s
@@ -105,12 +107,16 @@ type Shortcut struct {
 
 	reader   *hostReader
 	taken    atomic.Bool
+	late     *time.Timer  // withdraws the offer
 	stopped  atomic.Bool  // Stop
 	finished atomic.Bool  // our FIN is being sent
 	in, out  atomic.Int64 // bytes
 
-	over chan struct{} // closed by Release or Withdraw
-	// rest and err are what Release was given.
+	mu sync.Mutex // a leaf
+	// flow is the relay, nil: it does not run yet. over says that Release or Withdraw
+	// has been called, rest and err are what Release was given.
+	flow *flow
+	over bool
 	rest []byte
 	err  error
 }
@@ -125,35 +131,47 @@ func (s *Shortcut) Taken() bool { return s != nil && s.taken.Load() }
 
 // Withdraw ends an offer that nobody has taken.
 func (s *Shortcut) Withdraw() {
-	if s == nil {
+	if s == nil || s.Taken() || !s.table.withdraw(s) {
 		return
 	}
-	s.table.mu.Lock()
-	defer s.table.mu.Unlock()
-	if s.table.offers[s.ends] == s {
-		delete(s.table.offers, s.ends)
-		s.table.withdrawn.Add(1)
-		noDelay(s.host)
-		close(s.over)
+	s.late.Stop()
+	noDelay(s.host)
+	s.handBack(nil, nil)
+}
+
+func (t *Shortcuts) withdraw(s *Shortcut) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.offers[s.ends] != s {
+		return false
+	}
+	delete(t.offers, s.ends)
+	t.withdrawn.Add(1)
+	return true
+}
+
+// handBack has the relay carry the inward direction from here on.
+func (s *Shortcut) handBack(rest []byte, err error) {
+	s.mu.Lock()
+	s.over, s.rest, s.err = true, rest, err
+	f := s.flow
+	s.mu.Unlock()
+	if f != nil {
+		f.takeOver()
 	}
 }
 
-// wait returns when the relay is to carry the inward direction from here on: what
-// is to go first, and how that direction has ended, if it has.
-func (s *Shortcut) wait() (rest []byte, err error) {
-	late := time.NewTimer(offerLife)
-	defer late.Stop()
-	select {
-	case <-s.over:
-	case <-late.C:
-		s.Withdraw()
-		<-s.over
-	}
-	return s.rest, s.err
+// relayed notes the relay; over says that the inward direction is its to carry.
+func (s *Shortcut) relayed(f *flow) (over bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flow = f
+	return s.over
 }
 
 // Stop ends a Carry under way, and those to come, with [ErrStopped], and wakes
-// WaitWritable.
+// WaitWritable. It is for a sandbox's end that is closed: its FIN or reset is on the
+// way.
 func (s *Shortcut) Stop() {
 	s.stopped.Store(true)
 	// An error means that the connection is over already.
@@ -256,10 +274,4 @@ func (s *Shortcut) Queued() (in, out int) {
 // Release gives the inward direction back to the relay, with what Carry returned:
 // without an end that it knows of, the host's bytes go on by packets. Writing may
 // go on.
-func (s *Shortcut) Release(rest []byte, err error) {
-	if errors.Is(err, ErrStopped) {
-		err = nil
-	}
-	s.rest, s.err = rest, err
-	close(s.over)
-}
+func (s *Shortcut) Release(rest []byte, err error) { s.handBack(rest, err) }

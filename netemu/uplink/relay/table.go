@@ -2,33 +2,6 @@ package relay
 
 import "sync"
 
-// Group is a set of goroutines with one owner, who ends them and then joins
-// them. The zero Group is ready.
-type Group struct {
-	mu     sync.Mutex // a leaf
-	closed bool
-	wg     sync.WaitGroup
-}
-
-// Go runs f, unless the group is closed; then it is false.
-func (g *Group) Go(f func()) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return false
-	}
-	g.wg.Go(f)
-	return true
-}
-
-// Close lets nothing more in and waits for what runs.
-func (g *Group) Close() {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
-	g.wg.Wait()
-}
-
 // Table holds the host connections of one owner's flows, so that they can be
 // counted, waited for and ended.
 type Table struct {
