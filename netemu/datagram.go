@@ -116,11 +116,9 @@ func (e *Emulator) startDatagram(id identity, flags int, tr transport) (*datagra
 			d.arrive()
 			token(d.readable)
 		})
-		e.wg.Add(1) // inbound
-		go d.inbound()
+		e.pumps.Go(d.inbound)
 	}
-	e.wg.Add(1) // outbound
-	go d.outbound()
+	e.pumps.Go(d.outbound)
 	e.reg.add(d)
 	return d, pair.T, 0
 }
@@ -197,7 +195,6 @@ func (d *datagram) shutdown(c trap.Call, how int32) trap.Verdict {
 
 // inbound moves datagrams to the surrogate.
 func (d *datagram) inbound() {
-	defer d.e.wg.Done()
 	for {
 		switch d.pull() {
 		case unix.EAGAIN:

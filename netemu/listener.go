@@ -163,8 +163,7 @@ func (e *Emulator) acceptedStream(id identity, ep *stack.Endpoint) (*stream, uni
 	s.file, s.reported = pair.T, true
 	s.connectLocked()
 	s.start(false)
-	e.wg.Add(1) // inbound
-	go s.inbound()
+	e.pumps.Go(s.inbound)
 	return s, 0
 }
 

@@ -33,8 +33,7 @@ func (s *stream) promptLocked(t trap.Task, fd int32, file int) (trap.Verdict, bo
 	case s.joinLocked(file, false) == 0:
 		s.state, s.reported = connecting, false
 		if s.decideLocked(ready) {
-			s.e.wg.Add(1) // inbound
-			go s.inbound()
+			s.e.pumps.Go(s.inbound)
 		}
 		return trap.Fail(unix.EINPROGRESS), true
 	}
@@ -72,8 +71,7 @@ func (s *stream) connectedLocked(file int, blocking bool) trap.Verdict {
 	}
 	s.connectLocked()
 	s.reported = blocking
-	s.e.wg.Add(1) // inbound
-	go s.inbound()
+	s.e.pumps.Go(s.inbound)
 	if blocking {
 		return trap.Done(0)
 	}
