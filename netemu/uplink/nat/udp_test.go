@@ -288,12 +288,12 @@ func TestUDPBurst(t *testing.T) {
 	}
 }
 
-// TestNoBroadcastOfTheHost: Go's SO_BROADCAST is taken off, so that a subnet
-// broadcast address of the host is EACCES.
+// TestNoBroadcastOfTheHost: a subnet broadcast address of the host is EACCES.
 func TestNoBroadcastOfTheHost(t *testing.T) {
-	conn, _, err := dialUDP(netip.MustParseAddrPort("127.255.255.255:9"))
+	var f udpFlow
+	err := f.dial(netip.MustParseAddrPort("127.255.255.255:9"))
 	if err == nil {
-		conn.Close()
+		f.host.Close()
 	}
 	if !errors.Is(err, unix.EACCES) {
 		t.Errorf("connect to the broadcast address of lo: %v, want EACCES", err)

@@ -251,7 +251,8 @@ func (f *flow) writeHost(p []byte) (int, error) {
 // watch a half-closed host socket.
 func (f *flow) pumpInward() int64 {
 	var total int64
-	r, before, p, err := f.startInward()
+	var idle idleClock
+	r, p, err := f.startInward()
 	for ; ; p, err = r.read() {
 		n, werr := write(f.box, p)
 		r.release()
@@ -260,9 +261,8 @@ func (f *flow) pumpInward() int64 {
 		case werr != nil:
 		case err == nil:
 			continue
-		case errors.Is(err, os.ErrDeadlineExceeded) && total != before:
-			before = total
-			f.host.SetReadDeadline(time.Now().Add(f.opts.HalfClosedIdle))
+		case errors.Is(err, os.ErrDeadlineExceeded) && idle.runs(total, f.opts.HalfClosedIdle):
+			f.host.SetReadDeadline(idle.until)
 			continue
 		case errors.Is(err, io.EOF) && f.box.CloseWrite() == nil:
 			if f.awaitOutward() {
@@ -275,24 +275,38 @@ func (f *flow) pumpInward() int64 {
 }
 
 // startInward gives the inward pump its reader and what comes before the reader's
-// first read. before is -1, or 0 if the idle clock runs.
-func (f *flow) startInward() (r *hostReader, before int64, rest []byte, err error) {
+// first read.
+func (f *flow) startInward() (r *hostReader, rest []byte, err error) {
 	f.inwardRuns.Store(true)
-	before = -1
 	if f.outwardEnded.Load() {
-		before = 0
-		// An error means that the connection is over already.
-		_ = f.host.SetReadDeadline(time.Now().Add(f.opts.HalfClosedIdle))
+		f.wakeInward()
 	}
 	s := f.opts.Shortcut
 	if s == nil {
-		return newHostReader(f.raw), before, nil, nil
+		return newHostReader(f.raw), nil, nil
 	}
 	s.in.Add(-int64(len(s.rest))) // it is counted here
 	if err = s.err; errors.Is(err, ErrStopped) {
 		err = nil
 	}
-	return s.reader, before, s.rest, err
+	return s.reader, s.rest, err
+}
+
+// idleClock runs in a flow whose box side has ended, and whose reader is woken for it,
+// by whoever comes first, or by both.
+type idleClock struct {
+	before int64 // the bytes that had come when until was set
+	until  time.Time
+}
+
+// runs says whether the flow goes on, until c.until at least: it has begun a moment
+// ago, something has come, or limit is not over.
+func (c *idleClock) runs(total int64, limit time.Duration) bool {
+	now := time.Now()
+	if c.until.IsZero() || total != c.before {
+		c.before, c.until = total, now.Add(limit)
+	}
+	return now.Before(c.until)
 }
 
 // write leaves out the empty write, which is no no-op on a kernel socket: it

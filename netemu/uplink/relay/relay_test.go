@@ -243,3 +243,22 @@ func TestGroupKeeps(t *testing.T) {
 		t.Error("a closed group goes on")
 	}
 }
+
+// TestIdleClockWokenTwice: a reader that is woken for the clock once more, at once, goes
+// on; the flow is reset only when the time is over.
+func TestIdleClockWokenTwice(t *testing.T) {
+	const limit = 50 * time.Millisecond
+	var c idleClock
+	for range 3 {
+		if !c.runs(7, limit) {
+			t.Fatal("over when it has begun")
+		}
+	}
+	time.Sleep(limit)
+	if c.runs(7, limit) {
+		t.Error("not over after its time")
+	}
+	if !c.runs(8, limit) {
+		t.Error("over although something has come")
+	}
+}
