@@ -27,6 +27,10 @@ type datagram struct {
 	readable    chan struct{}
 	done        chan struct{}
 	unsubscribe func()
+	// asked says that something was sent since the task has received, arrived has a token
+	// when something has come to the surrogate.
+	asked   atomic.Bool
+	arrived chan struct{}
 	// inboundOnce starts inbound, when the first datagram needs it.
 	inboundOnce sync.Once
 
@@ -108,7 +112,7 @@ func (e *Emulator) startDatagram(id identity, flags int, tr transport) (*datagra
 	id.inode = pair.Inode
 	d := &datagram{
 		e: e, idn: id, sur: sur, tr: tr, receiveTimeout: -1,
-		readable: make(chan struct{}, 1), done: make(chan struct{}), unsubscribe: func() {},
+		readable: make(chan struct{}, 1), arrived: make(chan struct{}, 1), done: make(chan struct{}), unsubscribe: func() {},
 	}
 	if p, ok := tr.(part); ok {
 		p.partOf(d)

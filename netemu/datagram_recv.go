@@ -150,6 +150,9 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 		if a, there = d.oldest(); there {
 			return nil
 		}
+		if a, there = d.answer(t, fd, r); there {
+			return nil
+		}
 		v := d.waitForOne(t, fd, r, deadline)
 		if errno := d.unraisedError(); errno != 0 {
 			v = r.fail(errno)
@@ -197,6 +200,23 @@ func (d *datagram) oldest() (arrival, bool) {
 	d.pull()
 	a, ok := d.sur.Oldest()
 	return a, ok || d.showsError()
+}
+
+// answer is oldest, for a task that waits and has sent something since it received: who
+// asks a host nearby has the answer soon.
+func (d *datagram) answer(t trap.Task, fd int32, r recvRequest) (a arrival, there bool) {
+	if !d.asked.Swap(false) {
+		return a, false
+	}
+	flags, errno := t.StatusFlags(fd)
+	if errno != 0 || (flags|r.flags<<nonblockShift)&unix.O_NONBLOCK != 0 {
+		return a, false
+	}
+	d.e.answers.await(d.arrived, func() bool {
+		a, there = d.oldest()
+		return there
+	})
+	return a, there
 }
 
 func (d *datagram) showsError() bool {

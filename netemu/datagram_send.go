@@ -181,6 +181,7 @@ func (d *datagram) isWriteShut() bool {
 }
 
 func (d *datagram) deliver(p []byte, to *abi.Sockaddr, c *stack.SendControl) unix.Errno {
+	d.asked.Store(true)
 	errno := d.tr.send(p, to, c)
 	if errno == unix.EMSGSIZE {
 		d.takeQueued() // an error of this host's comes by no notification

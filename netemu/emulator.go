@@ -62,7 +62,8 @@ type Emulator struct {
 	linger  lingering
 	mirror  mirror
 	misled  atomic.Bool // see symlink and chroot
-	nearby  nearby
+	nearby  nearby      // waits of connect(2)
+	answers nearby      // waits for datagrams
 	packets packetSockets
 	prompt  prompt
 	short   *relay.Shortcuts

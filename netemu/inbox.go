@@ -181,7 +181,9 @@ func (d *datagram) forward() (r received, errno unix.Errno) {
 	r = d.in.list[0]
 	d.in.list[0] = received{}
 	d.in.list = d.in.list[1:]
-	return r, d.sur.Push(r.data, r.a)
+	errno = d.sur.Push(r.data, r.a)
+	token(d.arrived)
+	return r, errno
 }
 
 // pushNow moves what has arrived to the surrogate, where that needs nobody else: no

@@ -6,7 +6,8 @@ import (
 )
 
 // nearbyLimit is how long a blocking connect(2) waits, in its handler, for an answer
-// from outside the sandbox, before its surrogate shows a handshake under way. The
+// from outside the sandbox, before its surrogate shows a handshake under way; and a
+// blocking receive of a socket that has sent something. The
 // host's own servers answer within some ten microseconds, those of its network within
 // a few hundred; and what a wait on the surrogate takes besides, filler, stops and
 // wake-ups, costs more than a whole connection has otherwise.

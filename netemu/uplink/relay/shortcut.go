@@ -28,7 +28,7 @@ type Ends struct{ Local, Remote netip.AddrPort }
 //
 // A nil *Shortcuts has none.
 type Shortcuts struct {
-	mu        sync.Mutex // a leaf
+	mu        sync.Mutex // before a Shortcut's
 	offers    map[Ends]*Shortcut
 	observers atomic.Int32 // written with mu locked
 
@@ -71,7 +71,6 @@ func (t *Shortcuts) Offer(ends Ends, host Host) *Shortcut {
 		t.offers = make(map[Ends]*Shortcut)
 	}
 	t.offers[ends] = s
-	s.late = time.AfterFunc(offerLife, s.Withdraw)
 	return s
 }
 
@@ -88,9 +87,9 @@ func (t *Shortcuts) Take(ends Ends) *Shortcut {
 		return nil
 	}
 	delete(t.offers, ends)
-	s.late.Stop()
 	t.taken.Add(1)
 	s.taken.Store(true)
+	s.stopLate()
 	return s
 }
 
@@ -107,7 +106,6 @@ type Shortcut struct {
 
 	reader   *hostReader
 	taken    atomic.Bool
-	late     *time.Timer  // withdraws the offer
 	stopped  atomic.Bool  // Stop
 	finished atomic.Bool  // our FIN is being sent
 	in, out  atomic.Int64 // bytes
@@ -116,6 +114,7 @@ type Shortcut struct {
 	// flow is the relay, nil: it does not run yet. over says that Release or Withdraw
 	// has been called, rest and err are what Release was given.
 	flow *flow
+	late *time.Timer // withdraws the offer, nil before the relay runs
 	over bool
 	rest []byte
 	err  error
@@ -134,7 +133,7 @@ func (s *Shortcut) Withdraw() {
 	if s == nil || s.Taken() || !s.table.withdraw(s) {
 		return
 	}
-	s.late.Stop()
+	s.stopLate()
 	noDelay(s.host)
 	s.handBack(nil, nil)
 }
@@ -161,12 +160,24 @@ func (s *Shortcut) handBack(rest []byte, err error) {
 	}
 }
 
-// relayed notes the relay; over says that the inward direction is its to carry.
+// relayed notes the relay; over says that the inward direction is its to carry. The
+// offer stands for offerLife from now on.
 func (s *Shortcut) relayed(f *flow) (over bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flow = f
+	if !s.over && !s.Taken() {
+		s.late = time.AfterFunc(offerLife, s.Withdraw)
+	}
 	return s.over
+}
+
+func (s *Shortcut) stopLate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.late != nil {
+		s.late.Stop()
+	}
 }
 
 // Stop ends a Carry under way, and those to come, with [ErrStopped], and wakes
