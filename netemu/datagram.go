@@ -27,7 +27,7 @@ type datagram struct {
 	readable    chan struct{}
 	done        chan struct{}
 	unsubscribe func()
-	// asked says that something was sent since the task has received, arrived has a token
+	// asked says that something was sent since the task last waited, arrived has a token
 	// when something has come to the surrogate.
 	asked   atomic.Bool
 	arrived chan struct{}

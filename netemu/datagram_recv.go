@@ -147,9 +147,6 @@ func (d *datagram) receiveOne(t trap.Task, fd int32, r recvRequest, deadline tim
 			return &v
 		}
 		var there bool
-		if a, there = d.oldest(); there {
-			return nil
-		}
 		if a, there = d.answer(t, fd, r); there {
 			return nil
 		}
@@ -202,11 +199,11 @@ func (d *datagram) oldest() (arrival, bool) {
 	return a, ok || d.showsError()
 }
 
-// answer is oldest, for a task that waits and has sent something since it received: who
-// asks a host nearby has the answer soon.
+// answer is oldest, or what comes soon to a task that waits and has sent something since
+// it last waited: a host nearby answers at once.
 func (d *datagram) answer(t trap.Task, fd int32, r recvRequest) (a arrival, there bool) {
-	if !d.asked.Swap(false) {
-		return a, false
+	if a, there = d.oldest(); there || !d.asked.Swap(false) {
+		return a, there
 	}
 	flags, errno := t.StatusFlags(fd)
 	if errno != 0 || (flags|r.flags<<nonblockShift)&unix.O_NONBLOCK != 0 {

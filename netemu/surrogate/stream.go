@@ -121,16 +121,6 @@ func fill(t int) (int, error) {
 	return sent, unix.ENOBUFS
 }
 
-// pollNow is the poll(2) state of fd, without waiting.
-func pollNow(fd int, events int16) int16 {
-	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
-	for {
-		if _, err := unix.Poll(p, 0); err != unix.EINTR {
-			return p[0].Revents
-		}
-	}
-}
-
 // Open reads the filler away but for one byte: T becomes writable, with an
 // edge. Bytes that T sends from now on are returned by Next.
 func (s *Stream) Open() {

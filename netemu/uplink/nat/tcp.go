@@ -18,9 +18,9 @@ const (
 	// else asks at once (a browser 256, a benchmark some 2000). A SYN above it
 	// is dropped, and comes again a second later.
 	maxTCPDials = 4096
-	// maxTCPFlows bounds what is connected. A flow costs the supervisor a
-	// descriptor, two goroutines and 4 KiB of buffer: about 16 KiB, so 256 MiB
-	// in all, and the host side has 28232 ephemeral ports towards one server.
+	// maxTCPFlows bounds what is connected. A flow whose bytes come by packets costs
+	// the supervisor a descriptor, two goroutines and 4 KiB of buffer: about 16 KiB,
+	// so 256 MiB in all, and the host side has 28232 ephemeral ports towards one server.
 	maxTCPFlows = 16384
 )
 
