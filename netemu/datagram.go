@@ -14,9 +14,9 @@ import (
 	"netbox/trap"
 )
 
-// datagram is a UDP, ICMP echo, raw, packet or netlink socket. Its inbound goroutine
-// moves what the transport receives to the surrogate, outbound what the task
-// sends natively to the transport.
+// datagram is a UDP, ICMP echo, raw, packet or netlink socket. What the transport
+// receives goes to the surrogate on the transport's goroutine (pushNow), and what does
+// not, by inbound; outbound moves what the task sends natively to the transport.
 type datagram struct {
 	e   *Emulator
 	idn identity
@@ -27,6 +27,8 @@ type datagram struct {
 	readable    chan struct{}
 	done        chan struct{}
 	unsubscribe func()
+	// inboundOnce starts inbound, when the first datagram needs it.
+	inboundOnce sync.Once
 
 	in   inbox
 	cork cork
@@ -114,13 +116,12 @@ func (e *Emulator) startDatagram(id identity, flags int, tr transport) (*datagra
 	if src, ok := tr.(source); ok {
 		d.unsubscribe = src.subscribe(func() {
 			d.arrive()
-			token(d.readable)
+			if !d.pushNow() {
+				d.wakeInbound()
+			}
 		})
-		e.wg.Add(1) // inbound
-		go d.inbound()
 	}
-	e.wg.Add(1) // outbound
-	go d.outbound()
+	e.pumps.Go(d.outbound)
 	e.reg.add(d)
 	return d, pair.T, 0
 }
@@ -195,9 +196,14 @@ func (d *datagram) shutdown(c trap.Call, how int32) trap.Verdict {
 	})
 }
 
+// wakeInbound has inbound look, which begins with the first such look.
+func (d *datagram) wakeInbound() {
+	d.inboundOnce.Do(func() { d.e.pumps.Go(d.inbound) })
+	token(d.readable)
+}
+
 // inbound moves datagrams to the surrogate.
 func (d *datagram) inbound() {
-	defer d.e.wg.Done()
 	for {
 		switch d.pull() {
 		case unix.EAGAIN:

@@ -8,7 +8,6 @@ import (
 
 // outbound sends what the task sends natively, to the connected peer.
 func (d *datagram) outbound() {
-	defer d.e.wg.Done()
 	for d.sur.WaitReadable() == nil {
 		d.flush()
 		d.remind()

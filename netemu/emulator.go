@@ -62,6 +62,7 @@ type Emulator struct {
 	linger  lingering
 	mirror  mirror
 	misled  atomic.Bool // see symlink and chroot
+	nearby  nearby      // waits of connect(2)
 	packets packetSockets
 	prompt  prompt
 	short   *relay.Shortcuts
@@ -73,6 +74,8 @@ type Emulator struct {
 	sweepNow chan struct{}
 	stop     chan struct{}
 	wg       sync.WaitGroup
+	// pumps are the goroutines of streams and of datagram sockets.
+	pumps relay.Group
 }
 
 var _ trap.Handler = (*Emulator)(nil)
@@ -156,6 +159,7 @@ func (e *Emulator) Close() {
 	close(e.stop)
 	e.reg.closeAll()
 	e.wg.Wait()
+	e.pumps.Close()
 	if err := e.mirror.close(); err != nil {
 		e.log.Warn("not removed", "err", err)
 	}

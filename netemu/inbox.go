@@ -201,11 +201,44 @@ func (i *inbox) await() <-chan struct{} {
 	return i.awaited
 }
 
+// pushNow moves what has arrived to the surrogate, where that needs nobody else: no
+// error is to be shown before, nobody is about to do the same, and there is room. It
+// runs on netstack's goroutine, as arrive does. false: inbound has to look.
+func (d *datagram) pushNow() bool {
+	if !d.pulling.TryLock() {
+		return false
+	}
+	defer d.pulling.Unlock()
+	if ep := d.tr.endpoint(); d.in.hasFailed() || ep == nil || ep.Readiness(0) != 0 {
+		return false
+	}
+	for {
+		r, errno := d.forward()
+		switch errno {
+		case 0, unix.EPIPE: // EPIPE: the surrogate's reading side is shut
+		case unix.ECONNREFUSED:
+			d.e.pumps.Go(func() {
+				d.e.refuse(d, r.a, r.data)
+				d.close()
+			})
+			return true
+		default:
+			return errno == unix.EAGAIN
+		}
+	}
+}
+
 // clear throws away what has not reached the surrogate.
 func (i *inbox) clear() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.list = nil
+}
+
+func (i *inbox) hasFailed() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.failed != 0
 }
 
 // takeFailed takes the error of the way.

@@ -181,8 +181,7 @@ func (e *Emulator) acceptedStream(id identity, ep *stack.Endpoint, sur *surrogat
 	s.file, s.reported = pair.T, true
 	s.connectLocked()
 	s.start(false)
-	e.wg.Add(1) // inbound
-	go s.inbound()
+	s.e.pumps.Go(s.inbound)
 	return s
 }
 

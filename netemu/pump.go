@@ -22,7 +22,6 @@ var pumpBuffers = sync.Pool{New: func() any { b := make([]byte, pumpBuffer); ret
 // outbound carries the task's bytes to the endpoint and sees the surrogate
 // close. It ends when the surrogate does.
 func (s *stream) outbound() {
-	defer s.e.wg.Done()
 	var buf *[]byte
 	buffer := func() []byte {
 		buf = pumpBuffers.Get().(*[]byte)
@@ -143,7 +142,6 @@ func (s *stream) writeEnded() {
 // inbound carries bytes from the endpoint to the task. It first waits for the
 // handshake.
 func (s *stream) inbound() {
-	defer s.e.wg.Done()
 	if !s.established() {
 		return
 	}

@@ -150,8 +150,7 @@ func (s *stream) start(idle bool) {
 	s.idle = idle
 	s.e.reg.add(s)
 	if !idle {
-		s.e.wg.Add(1) // outbound
-		go s.outbound()
+		s.e.pumps.Go(s.outbound)
 	}
 }
 

@@ -85,8 +85,7 @@ func (s *stream) startLocked(t trap.Task, fd int32, raw []byte) trap.Verdict {
 		return trap.Fail(errno)
 	}
 	s.state, s.decided = connecting, make(chan struct{})
-	s.e.wg.Add(1) // inbound
-	go s.inbound()
+	s.e.pumps.Go(s.inbound)
 	return s.waitLocked(t, fd, unix.EINPROGRESS)
 }
 

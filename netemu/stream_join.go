@@ -48,7 +48,6 @@ func (s *stream) joinLocked(file int, open bool) unix.Errno {
 		return surrogateErrno(err)
 	}
 	s.idle = false
-	s.e.wg.Add(1) // outbound
-	go s.outbound()
+	s.e.pumps.Go(s.outbound)
 	return 0
 }

@@ -8,18 +8,21 @@ import (
 )
 
 // promptLocked answers a connect(2) within the sandbox, whose outcome Linux knows
-// before the call returns; false if the surrogate must show it later. file is what
-// borrowLocked gave.
+// before the call returns, or one that waits in any case and whose outcome comes
+// soon; false if the surrogate must show it later. file is what borrowLocked gave.
 func (s *stream) promptLocked(t trap.Task, fd int32, file int) (trap.Verdict, bool) {
-	if !s.e.local(s.target.Addr()) {
-		return trap.Verdict{}, false
-	}
 	flags, errno := t.StatusFlags(fd)
 	if errno != 0 {
 		return trap.Verdict{}, false
 	}
 	blocking := flags&unix.O_NONBLOCK == 0
-	ready := s.outcomeSoonLocked()
+	var ready stack.Events
+	switch {
+	case s.e.local(s.target.Addr()):
+		ready = s.outcomeSoonLocked()
+	case blocking:
+		ready = s.answerSoonLocked()
+	}
 	switch {
 	case ready == 0:
 	case ready&unix.POLLERR == 0 && sending(s.ep.TCPState()):
@@ -30,8 +33,7 @@ func (s *stream) promptLocked(t trap.Task, fd int32, file int) (trap.Verdict, bo
 	case s.joinLocked(file, false) == 0:
 		s.state, s.reported = connecting, false
 		if s.decideLocked(ready) {
-			s.e.wg.Add(1) // inbound
-			go s.inbound()
+			s.e.pumps.Go(s.inbound)
 		}
 		return trap.Fail(unix.EINPROGRESS), true
 	}
@@ -42,6 +44,15 @@ func (s *stream) promptLocked(t trap.Task, fd int32, file int) (trap.Verdict, bo
 // waits are worth it.
 func (s *stream) outcomeSoonLocked() (ready stack.Events) {
 	s.e.prompt.await(func() bool {
+		ready = s.ep.Readiness(unix.POLLOUT | unix.POLLERR | unix.POLLHUP)
+		return ready != 0
+	})
+	return ready
+}
+
+// answerSoonLocked is outcomeSoonLocked for a host outside.
+func (s *stream) answerSoonLocked() (ready stack.Events) {
+	s.e.nearby.await(s.writable, func() bool {
 		ready = s.ep.Readiness(unix.POLLOUT | unix.POLLERR | unix.POLLHUP)
 		return ready != 0
 	})
@@ -60,8 +71,7 @@ func (s *stream) connectedLocked(file int, blocking bool) trap.Verdict {
 	}
 	s.connectLocked()
 	s.reported = blocking
-	s.e.wg.Add(1) // inbound
-	go s.inbound()
+	s.e.pumps.Go(s.inbound)
 	if blocking {
 		return trap.Done(0)
 	}

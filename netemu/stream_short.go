@@ -25,12 +25,9 @@ func (s *stream) takeShortcutLocked() {
 	if s.short == nil {
 		return
 	}
-	nodelay, _ := s.ep.GetBool(stack.NoDelay) // cannot fail on a stream
-	value := abi.IntBytes(0)
-	if nodelay {
-		value = abi.IntBytes(1)
+	if on, _ := s.ep.GetBool(stack.NoDelay); on { // cannot fail on a stream
+		s.short.Set(unix.SOL_TCP, unix.TCP_NODELAY, abi.IntBytes(1))
 	}
-	s.short.Set(unix.SOL_TCP, unix.TCP_NODELAY, value)
 	for _, set := range s.mem.settings() {
 		passOption(s.short, set.key, set.value)
 	}

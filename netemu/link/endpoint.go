@@ -93,6 +93,13 @@ func (e *end) deliver() {
 	}
 }
 
+// deliverClaimed delivers what a writer has brought to an idle end.
+func (e *end) deliverClaimed(pkt *stack.PacketBuffer) {
+	defer e.in.unclaim()
+	e.deliverOne(pkt)
+	pkt.DecRef()
+}
+
 func (e *end) deliverOne(pkt *stack.PacketBuffer) {
 	size := uint64(pkt.Size())
 	e.mu.Lock()
@@ -114,7 +121,12 @@ func (e *end) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	for _, pkt := range pkts.AsSlice() {
 		size := uint64(pkt.Size())
 		v := verdictClosed
-		if !e.isClosed() {
+		switch {
+		case e.isClosed():
+		case isDatagram(pkt) && e.peer.in.claim():
+			e.peer.deliverClaimed(inbound(pkt))
+			v.queued = true
+		default:
 			v = e.peer.in.put(inbound(pkt), isControl(pkt))
 		}
 		if v.waited {
@@ -146,6 +158,11 @@ func inbound(pkt *stack.PacketBuffer) *stack.PacketBuffer {
 	in := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: pkt.ToBuffer(), Mark: pkt.Mark})
 	in.NetworkProtocolNumber = pkt.NetworkProtocolNumber
 	return in
+}
+
+// isDatagram says whether the writer may deliver pkt itself.
+func isDatagram(pkt *stack.PacketBuffer) bool {
+	return pkt.TransportProtocolNumber == header.UDPProtocolNumber
 }
 
 // isControl says whether netstack may write pkt on a delivery goroutine.

@@ -2,6 +2,7 @@ package link
 
 import (
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -83,6 +84,61 @@ func TestDelivery(t *testing.T) {
 	}
 	if st := b.Stats(); st.RxPackets != n || st.RxBytes != n*(n+1)/2 {
 		t.Errorf("reader's %+v", st)
+	}
+}
+
+// TestWriterDelivers: a datagram that finds an idle end is there when the write
+// returns, behind what was queued before, and the end outlives it.
+func TestWriterDelivers(t *testing.T) {
+	a, b := New(1500)
+	var got []int
+	hold, inside := make(chan struct{}), make(chan struct{})
+	b.Attach(sink{func(p *stack.PacketBuffer) {
+		got = append(got, p.Size()) // one at a time, says the race detector
+		if p.Size() == 1 {
+			inside <- struct{}{}
+			<-hold
+		}
+	}})
+	waitFor(t, "a goroutine that delivers", func() bool {
+		q := b.(*end).in
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return q.attended
+	})
+	send(a, 100, header.UDPProtocolNumber)
+	if len(got) != 1 {
+		t.Fatal("the write has returned before the datagram was delivered")
+	}
+	go send(a, 1, header.UDPProtocolNumber)
+	<-inside
+	send(a, 2, header.UDPProtocolNumber)
+	send(a, 3, header.TCPProtocolNumber)
+	waited := make(chan struct{})
+	go func() {
+		waitFor(t, "the packets that came meanwhile", func() bool { return b.Stats().RxPackets == 4 })
+		closeBoth(a, b)
+		close(waited)
+	}()
+	close(hold)
+	<-waited
+	if want := []int{100, 1, 2, 3}; !slices.Equal(got, want) {
+		t.Errorf("delivered %v, want %v", got, want)
+	}
+
+	c, d := New(1500)
+	d.Attach(sink{func(p *stack.PacketBuffer) { inside <- struct{}{}; time.Sleep(20 * time.Millisecond); got = nil }})
+	waitFor(t, "a goroutine that delivers", func() bool {
+		q := d.(*end).in
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return q.attended
+	})
+	go send(c, 1, header.UDPProtocolNumber)
+	<-inside
+	closeBoth(d, c)
+	if got != nil {
+		t.Error("Wait returned while a writer delivers")
 	}
 }
 

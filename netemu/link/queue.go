@@ -39,6 +39,9 @@ type queue struct {
 	pkts     []*stack.PacketBuffer
 	bytes    int
 	closed   bool
+	// attended says that there is a goroutine that delivers; it does so now if taken,
+	// and a writer does if claimed: never both.
+	attended, taken, claimed bool
 }
 
 // verdict is what became of a packet.
@@ -69,7 +72,7 @@ func (q *queue) put(pkt *stack.PacketBuffer, control bool) verdict {
 	v.queued = true
 	q.pkts = append(q.pkts, pkt)
 	q.bytes += pkt.Size()
-	wake := len(q.pkts) == 1
+	wake := len(q.pkts) == 1 && !q.claimed
 	q.mu.Unlock()
 	if wake {
 		q.notEmpty.Signal()
@@ -98,10 +101,11 @@ func (q *queue) waitForRoom() {
 
 // takeAll waits until something is queued and takes all of it; the caller owns
 // the references. old is reused for what comes next. ok is false once the
-// queue is closed.
+// queue is closed and no writer delivers.
 func (q *queue) takeAll(old []*stack.PacketBuffer) (batch []*stack.PacketBuffer, ok bool) {
 	q.mu.Lock()
-	for len(q.pkts) == 0 && !q.closed {
+	q.attended, q.taken = true, false
+	for q.claimed || len(q.pkts) == 0 && !q.closed {
 		q.notEmpty.Wait()
 	}
 	if q.closed {
@@ -109,12 +113,34 @@ func (q *queue) takeAll(old []*stack.PacketBuffer) (batch []*stack.PacketBuffer,
 		return nil, false
 	}
 	wasFull := q.full()
-	batch, q.pkts, q.bytes = q.pkts, old, 0
+	batch, q.pkts, q.bytes, q.taken = q.pkts, old, 0, true
 	q.mu.Unlock()
 	if wasFull {
 		q.room.Broadcast()
 	}
 	return batch, true
+}
+
+// claim makes the caller the one who delivers, until unclaim; false if packets are on
+// their way, which go first.
+func (q *queue) claim() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.attended || q.taken || q.claimed || q.closed || len(q.pkts) > 0 {
+		return false
+	}
+	q.claimed = true
+	return true
+}
+
+func (q *queue) unclaim() {
+	q.mu.Lock()
+	q.claimed = false
+	wake := q.closed || len(q.pkts) > 0
+	q.mu.Unlock()
+	if wake {
+		q.notEmpty.Signal()
+	}
 }
 
 // close frees what is queued and wakes everyone.

@@ -134,7 +134,7 @@ func (s *Server) open(spec Spec, at netip.AddrPort) error {
 func (s *Server) Addrs() []netip.AddrPort {
 	var addrs []netip.AddrPort
 	for _, p := range s.tcp {
-		addrs = append(addrs, p.listener.Addr().(*net.TCPAddr).AddrPort())
+		addrs = append(addrs, p.addr)
 	}
 	for _, p := range s.udp {
 		addrs = append(addrs, p.conn.LocalAddr().(*net.UDPAddr).AddrPort())

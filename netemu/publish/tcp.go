@@ -5,7 +5,11 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"netbox/netemu/stack"
 	"netbox/netemu/uplink/relay"
@@ -28,24 +32,39 @@ const (
 // keepAlive asks the kernel to look for clients that have vanished: the
 // program's own SO_KEEPALIVE would only ever find the gateway. It is Linux's
 // default (tcp_keepalive_time, _intvl, _probes), and RFC 1122 section
-// 4.2.3.6's least.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Hour, Interval: 75 * time.Second, Count: 9}
+// 4.2.3.6's least. What is accepted has it from its listener.
+func keepAlive(_, _ string, c syscall.RawConn) (err error) {
+	cerr := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) })
+	return errors.Join(cerr, err)
+}
 
 // tcpPort is one listening socket of the host.
 type tcpPort struct {
 	*Server
 	spec     Spec
-	listener *net.TCPListener
+	addr     netip.AddrPort
+	listener *os.File
+	raw      syscall.RawConn
 }
 
 func (s *Server) openTCP(spec Spec, at netip.AddrPort) error {
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	lc := net.ListenConfig{KeepAlive: -1, Control: keepAlive}
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(s.ctx, network("tcp", at), at.String())
 	if err != nil {
 		return err
 	}
-	s.tcp = append(s.tcp, &tcpPort{Server: s, spec: spec, listener: l.(*net.TCPListener)})
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File() // whose descriptor can be waited for
+	if err != nil {
+		return err
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		f.Close()
+		return err
+	}
+	s.tcp = append(s.tcp, &tcpPort{Server: s, spec: spec, listener: f, raw: raw, addr: l.Addr().(*net.TCPAddr).AddrPort()})
 	return nil
 }
 
@@ -59,7 +78,7 @@ func network(proto string, at netip.AddrPort) string {
 
 func (p *tcpPort) serve() {
 	for {
-		host, err := p.listener.AcceptTCP()
+		host, client, err := p.accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -77,17 +96,39 @@ func (p *tcpPort) serve() {
 			relay.Reset(host)
 			continue
 		}
-		if !p.running.Go(func() { p.carry(host) }) {
+		if !p.running.Go(func() { p.carry(host, client) }) {
 			p.flows.Remove(host)
 			relay.Reset(host)
 		}
 	}
 }
 
+// accept waits for a client. net.ErrClosed: the port is closed.
+func (p *tcpPort) accept() (host *relay.Socket, client netip.AddrPort, err error) {
+	var fd int
+	var from unix.Sockaddr
+	closed := p.raw.Read(func(l uintptr) bool {
+		for {
+			fd, from, err = unix.Accept4(int(l), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			switch err {
+			case unix.EINTR, unix.ECONNABORTED:
+			default:
+				return err != unix.EAGAIN
+			}
+		}
+	})
+	if closed != nil {
+		return nil, client, net.ErrClosed
+	}
+	if err == nil {
+		host, err = relay.NewSocket(fd)
+	}
+	return host, relay.AddrPort(from), err
+}
+
 // carry is the life of one connection.
-func (p *tcpPort) carry(host *net.TCPConn) {
+func (p *tcpPort) carry(host *relay.Socket, client netip.AddrPort) {
 	defer p.flows.Remove(host)
-	client := host.RemoteAddr().(*net.TCPAddr).AddrPort()
 	box, short, err := p.dial(host, client.Addr())
 	if err != nil {
 		p.count.tcpUnanswered.Add(1)
@@ -96,13 +137,15 @@ func (p *tcpPort) carry(host *net.TCPConn) {
 		return
 	}
 	p.count.tcpFlows.Add(1)
-	sent := relay.TCP(host, box, relay.Options{Outward: func() { p.flows.EndOutward(host) }, Shortcut: short})
+	sent := relay.TCP(host, box, relay.Options{
+		Outward: func() { p.flows.EndOutward(host) }, Shortcut: short, Go: p.running.Go,
+	})
 	p.log.Debug("published connection closed", "port", p.spec, "client", client, "out", sent.Outward, "in", sent.Inward, "fast", short.Taken())
 }
 
 // dial connects to the program, and offers it the way past the stacks before it can
 // see the connection.
-func (p *tcpPort) dial(host *net.TCPConn, client netip.Addr) (stack.Conn, *relay.Shortcut, error) {
+func (p *tcpPort) dial(host relay.Host, client netip.Addr) (stack.Conn, *relay.Shortcut, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
 	defer cancel()
 	var errs []error

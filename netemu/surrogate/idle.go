@@ -35,10 +35,6 @@ func NewIdle(nonblock bool) (*Stream, Pair, error) {
 	return s, p, nil
 }
 
-// joinBacklog is how many others would have to find Join's listener, by its
-// random name and in the time between two calls, to keep T out.
-const joinBacklog = 128
-
 // Join gives an idle surrogate its S, and T the look of one that NewConnecting
 // has made. t is a copy of T. No other method may run meanwhile but HungUp,
 // Unread and the like, which answer for an idle surrogate until Join is done.
@@ -62,7 +58,7 @@ func (s *Stream) JoinOpen(t int) error {
 }
 
 func (s *Stream) join(t int, prepare func(t int) (int, error)) error {
-	fd, err := s.meet(t)
+	fd, err := meetings.meet(t, s.name.Name)
 	if err != nil {
 		return fmt.Errorf("joining a surrogate: %w", err)
 	}
@@ -78,36 +74,6 @@ func (s *Stream) join(t int, prepare func(t int) (int, error)) error {
 	}
 	s.idle.Store(false)
 	return nil
-}
-
-// meet connects T to a listener of the moment and accepts the other end.
-func (s *Stream) meet(t int) (int, error) {
-	l, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(l)
-	name := abstractName()
-	err = unix.Bind(l, name)
-	if err == nil {
-		err = unix.Listen(l, joinBacklog)
-	}
-	if err == nil {
-		err = unix.Connect(t, name)
-	}
-	for err == nil {
-		var fd int
-		var peer unix.Sockaddr
-		fd, peer, err = unix.Accept4(l, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
-		if err != nil {
-			break
-		}
-		if from, ok := peer.(*unix.SockaddrUnix); ok && from.Name == s.name.Name {
-			return fd, nil
-		}
-		unix.Close(fd) // somebody else's
-	}
-	return -1, err
 }
 
 // abandoned says that every copy of an idle T is closed: then its name is free.

@@ -10,7 +10,7 @@
 // A stream surrogate (SOCK_STREAM) may begin idle: T is a socket that is not
 // connected to anything, and shows what one of TCP does. To connect it, or to
 // have it listen, the supervisor takes a copy of T for a moment (pidfd_getfd(2))
-// and joins it to an S; where that call is not allowed, T has its S from the start.
+// and joins it to an S, at a listener that the process keeps ([meeting]); where that call is not allowed, T has its S from the start.
 // Stream surrogates are held "connecting" by a filler: bytes that
 // T itself has sent and S has not read, so many that T polls not writable.
 // Reading them makes T writable, with an edge for epoll. From then on one byte

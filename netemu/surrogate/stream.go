@@ -84,16 +84,6 @@ func newStream(nonblock bool, prepare func(t int) (int, error)) (*Stream, Pair, 
 	return s, p, nil
 }
 
-// pollNow is the poll(2) state of fd, without waiting.
-func pollNow(fd int, events int16) int16 {
-	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
-	for {
-		if _, err := unix.Poll(p, 0); err != unix.EINTR {
-			return p[0].Revents
-		}
-	}
-}
-
 // Next waits until the task has sent something and returns it, in what buffer gives
 // (at least 2 bytes), which is asked only then: a stream that waits holds none. It
 // ends with io.EOF, ErrHangup or ErrReset; all data comes before the end.

@@ -417,3 +417,47 @@ func TestIdleIsHungUpWithItsLastCopy(t *testing.T) {
 	}
 	s.Close()
 }
+
+// TestMeetingIsMovedWhenFound: who has found the listener keeps nobody out, and does
+// not know the next one.
+func TestMeetingIsMovedWhenFound(t *testing.T) {
+	join := func() {
+		t.Helper()
+		s, p, err := NewIdle(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(p.T)
+		if err := s.JoinOpen(p.T); err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if n, err := s.Write([]byte("y")); n != 1 || err != nil {
+			t.Fatalf("Write = %d, %v", n, err)
+		}
+		b := make([]byte, 2)
+		if n, err := unix.Read(p.T, b); n != 1 || b[0] != 'y' || err != nil {
+			t.Fatalf("T read %q, %v", b[:max(n, 0)], err)
+		}
+	}
+	join()
+	found := meetings.name.Name
+	join()
+	if meetings.name == nil || meetings.name.Name != found {
+		t.Error("the listener is not kept")
+	}
+	for range joinBacklog + 1 { // a full backlog
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		if err := unix.Connect(fd, &unix.SockaddrUnix{Name: found}); err != nil && err != unix.EAGAIN {
+			t.Fatal(err)
+		}
+	}
+	join()
+	if meetings.name.Name == found {
+		t.Error("the listener that was found is kept")
+	}
+}

@@ -71,3 +71,13 @@ func (s *Stream) SetRoom(n int) {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, min(n, towardsTask))
 	})
 }
+
+// pollNow is the poll(2) state of fd, without waiting.
+func pollNow(fd int, events int16) int16 {
+	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
+	for {
+		if _, err := unix.Poll(p, 0); err != unix.EINTR {
+			return p[0].Revents
+		}
+	}
+}

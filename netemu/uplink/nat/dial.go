@@ -3,13 +3,14 @@ package nat
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
-	"syscall"
+	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"netbox/netemu/stack"
+	"netbox/netemu/uplink/relay"
 )
 
 // dial makes one connection as a program would with socket(2) and connect(2),
@@ -20,78 +21,114 @@ type dial struct {
 	dst netip.AddrPort
 	// told is the ICMP error that ended the handshake, nil for another end.
 	told *stack.ICMPError
-
-	// spare is the socket once more: package net closes its own when
-	// connect(2) fails, and the error queue is wanted then.
-	spare int
+	// local is the socket's address.
+	local netip.AddrPort
 }
 
-// connect gives an error around connect(2)'s errno. It gets addresses, not
-// names, so there is no Happy Eyeballs; keepalive is the program's to ask for,
-// and Multipath TCP too.
-func (d *dial) connect(ctx context.Context) (*net.TCPConn, error) {
-	d.spare = -1
-	defer d.closeSpare()
-	dialer := net.Dialer{KeepAlive: -1, FallbackDelay: -1, Control: d.control}
-	dialer.SetMultipathTCP(false)
-	conn, err := dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, d.dst)
-	if d.spare < 0 {
-		return conn, err
+// selfConnects is how often a socket may meet itself before the port counts as
+// closed: a socket that connects to an ephemeral port of its own host where nobody
+// listens may be given that very port (a simultaneous open, RFC 9293 section 3.5).
+const selfConnects = 3
+
+// connect gives connect(2)'s errno.
+func (d *dial) connect(ctx context.Context) (*relay.Socket, error) {
+	for range selfConnects {
+		s, err := d.try(ctx)
+		if err != nil || d.local != d.dst {
+			return s, err
+		}
+		relay.Reset(s)
 	}
+	return nil, unix.ECONNREFUSED
+}
+
+func (d *dial) try(ctx context.Context) (*relay.Socket, error) {
+	domain := unix.AF_INET6
+	if d.dst.Addr().Is4() {
+		domain = unix.AF_INET
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
-		d.readTold()
 		return nil, err
 	}
-	// An ICMP error about a connection that stands is a soft one to Linux, but
-	// with the queue it ends the connection (tcp_v4_err).
-	if err := setOptions(d.spare, []sockopt{recvErr(d.dst.Addr(), 0)}); err != nil {
-		conn.Close()
+	if err := setOptions(fd, d.options()); err != nil {
+		unix.Close(fd)
 		return nil, err
 	}
-	return conn, nil
+	// The second call tells the outcome of the first if that is there already, as it
+	// is over the host's loopback.
+	to := relay.Sockaddr(d.dst)
+	if err = unix.Connect(fd, to); err == unix.EINPROGRESS {
+		err = unix.Connect(fd, to)
+	}
+	s, serr := relay.NewSocket(fd)
+	if serr != nil {
+		return nil, serr
+	}
+	if err == unix.EALREADY {
+		err = awaitConnect(ctx, s, to)
+	}
+	if err := d.finish(s, err); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
-// control is called between socket(2) and connect(2), again if package net tries
-// once more.
-func (d *dial) control(_, _ string, c syscall.RawConn) error {
+// awaitConnect waits for the outcome of connect(2), or ctx's end.
+func awaitConnect(ctx context.Context, s *relay.Socket, to unix.Sockaddr) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.SetWriteDeadline(time.Unix(1, 0)) }) // fails only once closed
+	defer stop()
 	var err error
-	cerr := c.Control(func(fd uintptr) { err = d.prepare(int(fd)) })
-	return errors.Join(err, cerr)
+	werr := s.Await(func(fd int) bool {
+		err = unix.Connect(fd, to)
+		return err != unix.EALREADY
+	})
+	if errors.Is(werr, os.ErrDeadlineExceeded) {
+		return ctx.Err()
+	}
+	return errors.Join(werr, err)
 }
 
-func (d *dial) prepare(fd int) error {
-	d.closeSpare()
+// options are what the socket needs before connect(2): what the way is asked for, and
+// the error queue. No router is asked on the way to the host itself.
+func (d *dial) options() []sockopt {
 	w := d.way
 	if w.Fragment == stack.FragmentNever {
 		w.Fragment = stack.FragmentAtSource // TCP makes its segments fit
 	}
-	options := append(wayOptions(d.dst.Addr(), w), recvErr(d.dst.Addr(), 1))
-	if d.dst.Addr().Is4() {
-		options = append(options, recvWay4...)
-	} else {
-		options = append(options, recvWay6...)
+	options := wayOptions(d.dst.Addr(), w, defaultWay(d.dst.Addr()))
+	if d.dst.Addr().IsLoopback() {
+		return options
 	}
-	if err := setOptions(fd, options); err != nil {
-		return err
-	}
-	var err error
-	d.spare, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-	return err
+	return append(append(options, recvErr(d.dst.Addr(), 1)), recvWay(d.dst.Addr())...)
 }
 
-func (d *dial) closeSpare() {
-	if d.spare >= 0 {
-		unix.Close(d.spare)
-	}
-	d.spare = -1
+// finish has seen connect(2) end with err.
+func (d *dial) finish(s *relay.Socket, err error) error {
+	cerr := s.Control(func(fd int) {
+		if err != nil {
+			d.readTold(fd)
+			return
+		}
+		if sa, nerr := unix.Getsockname(fd); nerr == nil {
+			d.local = relay.AddrPort(sa)
+		}
+		if !d.dst.Addr().IsLoopback() {
+			// An ICMP error about a connection that stands is a soft one to Linux, but
+			// with the queue it ends the connection (tcp_v4_err).
+			err = setOptions(fd, []sockopt{recvErr(d.dst.Addr(), 0)})
+		}
+	})
+	return errors.Join(err, cerr)
 }
 
 // readTold takes the ICMP error that ended the handshake off the queue.
-func (d *dial) readTold() {
+func (d *dial) readTold(fd int) {
 	var m message
 	buf := make([]byte, 1) // the SYN itself is not wanted
 	for {
-		e, _, ok := m.readError(uintptr(d.spare), buf)
+		e, _, ok := m.readError(uintptr(fd), buf)
 		if !ok {
 			return
 		}

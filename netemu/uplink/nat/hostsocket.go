@@ -2,6 +2,8 @@ package nat
 
 import (
 	"net/netip"
+	"slices"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -29,39 +31,84 @@ func recvErr(dst netip.Addr, on int) sockopt {
 	return sockopt{unix.SOL_IPV6, unix.IPV6_RECVERR, on}
 }
 
-// recvWay4 and recvWay6 make the kernel tell TTL and TOS of what comes in.
+// recvWay makes the kernel tell TTL and TOS of what comes in from dst.
+func recvWay(dst netip.Addr) []sockopt {
+	if dst.Is4() {
+		return recvWay4
+	}
+	return recvWay6
+}
+
 var (
 	recvWay4 = []sockopt{{unix.SOL_IP, unix.IP_RECVTTL, 1}, {unix.SOL_IP, unix.IP_RECVTOS, 1}}
 	recvWay6 = []sockopt{{unix.SOL_IPV6, unix.IPV6_RECVHOPLIMIT, 1}, {unix.SOL_IPV6, unix.IPV6_RECVTCLASS, 1}}
 )
 
-// wayOptions make a host socket towards dst ask the same of the way as a packet
-// of the sandbox does. IP_PMTUDISC_PROBE sets DF and disregards what the host
-// knows of the path, so that each packet is answered by the router that cannot
-// forward it; what the interface has no room for is EMSGSIZE.
-func wayOptions(dst netip.Addr, w stack.Way) []sockopt {
+// wayOptions make a host socket towards dst, which asks the way for as, nil: nobody
+// knows for what, ask the same of it as a packet of the sandbox does. IP_PMTUDISC_PROBE sets DF and disregards
+// what the host knows of the path, so that each packet is answered by the router
+// that cannot forward it; what the interface has no room for is EMSGSIZE.
+func wayOptions(dst netip.Addr, w stack.Way, as *stack.Way) (options []sockopt) {
+	level, names := unix.SOL_IPV6, wayNames6
 	if dst.Is4() {
-		disc := [...]int{
-			stack.FragmentAnywhere: unix.IP_PMTUDISC_DONT,
-			stack.FragmentAtSource: unix.IP_PMTUDISC_WANT,
-			stack.FragmentNever:    unix.IP_PMTUDISC_PROBE,
-		}[w.Fragment]
-		return []sockopt{
-			{unix.SOL_IP, unix.IP_TTL, int(w.TTL)},
-			{unix.SOL_IP, unix.IP_TOS, int(w.TOS)},
-			{unix.SOL_IP, unix.IP_MTU_DISCOVER, disc},
-		}
+		level, names = unix.SOL_IP, wayNames4
 	}
-	disc := unix.IPV6_PMTUDISC_WANT
-	if w.Fragment == stack.FragmentNever {
-		disc = unix.IPV6_PMTUDISC_PROBE
+	if as == nil || w.TTL != as.TTL {
+		options = append(options, sockopt{level, names.ttl, int(w.TTL)})
 	}
-	return []sockopt{
-		{unix.SOL_IPV6, unix.IPV6_UNICAST_HOPS, int(w.TTL)},
-		{unix.SOL_IPV6, unix.IPV6_TCLASS, int(w.TOS)},
-		{unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, disc},
+	if as == nil || w.TOS != as.TOS {
+		options = append(options, sockopt{level, names.tos, int(w.TOS)})
 	}
+	if now := names.discover[w.Fragment]; as == nil || now != names.discover[as.Fragment] {
+		options = append(options, sockopt{level, names.mtu, now})
+	}
+	return options
 }
+
+// wayNames are the options of a Way, and the values of the one that is about
+// fragments.
+type wayNames struct {
+	ttl, tos, mtu int
+	discover      [3]int
+}
+
+var (
+	wayNames4 = wayNames{unix.IP_TTL, unix.IP_TOS, unix.IP_MTU_DISCOVER, [...]int{
+		stack.FragmentAnywhere: unix.IP_PMTUDISC_DONT,
+		stack.FragmentAtSource: unix.IP_PMTUDISC_WANT,
+		stack.FragmentNever:    unix.IP_PMTUDISC_PROBE,
+	}}
+	wayNames6 = wayNames{unix.IPV6_UNICAST_HOPS, unix.IPV6_TCLASS, unix.IPV6_MTU_DISCOVER, [...]int{
+		stack.FragmentAnywhere: unix.IPV6_PMTUDISC_WANT,
+		stack.FragmentAtSource: unix.IPV6_PMTUDISC_WANT,
+		stack.FragmentNever:    unix.IPV6_PMTUDISC_PROBE,
+	}}
+)
+
+// defaultWay is what a new socket of the host's towards dst asks of the way, nil if
+// that depends on the route: an IPv6 interface has a hop limit of its own.
+func defaultWay(dst netip.Addr) *stack.Way {
+	if dst.Is4() {
+		return defaultWay4()
+	}
+	return nil
+}
+
+var defaultWay4 = sync.OnceValue(func() *stack.Way {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	ttl, err := unix.GetsockoptInt(fd, unix.SOL_IP, unix.IP_TTL)
+	tos, terr := unix.GetsockoptInt(fd, unix.SOL_IP, unix.IP_TOS)
+	disc, derr := unix.GetsockoptInt(fd, unix.SOL_IP, unix.IP_MTU_DISCOVER)
+	fragment := slices.Index(wayNames4.discover[:], disc)
+	if err != nil || terr != nil || derr != nil || fragment < 0 {
+		return nil
+	}
+	return &stack.Way{TTL: uint8(ttl), TOS: uint8(tos), Fragment: stack.Fragment(fragment)}
+})
 
 // pathMTU is what the host knows of the path to dst, in bytes; 0: nothing. No
 // packet is sent: connect(2) of UDP looks up the route.

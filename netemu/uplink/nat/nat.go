@@ -36,8 +36,11 @@
 // # Who owns what
 //
 // Start makes the gateway stack; Close ends it. Each TCP flow has a goroutine
-// that dials and relays, each UDP flow two, all joined by Close, which ends
-// them by closing what they wait on. The echo transport belongs to the caller
+// that dials and relays, and a second one where its bytes come by packets; each UDP
+// flow one that receives. Datagrams out are sent on the packet path, which is one
+// goroutine at a time (package link), but while a socket has no room for them: then a
+// goroutine drains the flow's outbox. All are joined by Close, which ends them by
+// closing what they wait on, and kept for the next flows until then (relay.Group). The echo transport belongs to the caller
 // and must outlive Close's return only as far as it may still call the
 // receiver, which then does nothing.
 //

@@ -39,18 +39,17 @@ func (b *budget) take(n int) bool {
 
 func (b *budget) give(n int) { b.used.Add(-int64(n)) }
 
-// outbox holds the datagrams of one flow on their way to the host's socket.
+// outbox holds the datagrams of one flow that the host's socket has no room for yet.
 type outbox struct {
 	all *budget
 
 	mu     sync.Mutex // a leaf
-	ready  sync.Cond
 	list   []stack.ForwardedDatagram
 	bytes  int
 	closed bool
+	// draining says that a goroutine sends what is here.
+	draining bool
 }
-
-func (o *outbox) init(all *budget) { o.all, o.ready.L = all, &o.mu }
 
 func cost(d stack.ForwardedDatagram) int { return d.Memory() + queuedCost }
 
@@ -65,19 +64,33 @@ func (o *outbox) put(d stack.ForwardedDatagram) (queued, open bool) {
 	}
 	o.list = append(o.list, d.Hold())
 	o.bytes += n
-	o.ready.Signal()
 	return true, true
 }
 
-// takeAll waits for datagrams, each of which the caller releases. old is reused
-// for what comes next. It is not ok once the box is closed.
+// idle says that nothing waits.
+func (o *outbox) idle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.draining
+}
+
+// drain says whether the caller has to start the goroutine, which ends when takeAll
+// is not ok.
+func (o *outbox) drain() (start bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	start = !o.draining
+	o.draining = true
+	return start
+}
+
+// takeAll takes what there is, which the caller releases one by one. old is reused
+// for what comes next. It is not ok when nothing waits, and once the box is closed.
 func (o *outbox) takeAll(old []stack.ForwardedDatagram) (list []stack.ForwardedDatagram, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.list) == 0 && !o.closed {
-		o.ready.Wait()
-	}
-	if o.closed {
+	if o.closed || len(o.list) == 0 {
+		o.draining = false
 		return nil, false
 	}
 	list, o.list, o.bytes = o.list, old[:0], 0
@@ -98,5 +111,4 @@ func (o *outbox) close() {
 		o.release(d)
 	}
 	o.list = nil
-	o.ready.Signal()
 }

@@ -66,7 +66,7 @@ func TestOutboxesBound(t *testing.T) {
 	var taken []stack.ForwardedDatagram
 	kept, refused := 0, 0
 	for i := range boxes {
-		boxes[i].init(&all)
+		boxes[i].all = &all
 		for range maxQueued / cost(d) {
 			if queued, open := boxes[i].put(d); !open {
 				t.Fatal("closed")
@@ -109,21 +109,19 @@ func TestWayFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	host, raw, err := dialUDP(server.LocalAddr().(*net.UDPAddr).AddrPort())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer host.Close()
 	n := New(Config{})
 	// The options of IPv6 are no options of this socket.
-	f := &udpFlow{nat: n, to: loopback6, host: host, raw: raw}
-	s := sender{f: f, buf: datagrams.Get().(*[]byte)}
-	defer datagrams.Put(s.buf)
-	if open := s.send(forwarded(t, []byte("wrong way"))); !open {
+	f := &udpFlow{nat: n, to: loopback6}
+	f.send.f = f
+	if err := f.dial(server.LocalAddr().(*net.UDPAddr).AddrPort()); err != nil {
+		t.Fatal(err)
+	}
+	defer f.host.Close()
+	if room, open := f.send.now(forwarded(t, []byte("wrong way"))); !room || !open {
 		t.Error("the flow ended")
 	}
 	f.to = loopback4
-	if open := s.send(forwarded(t, []byte("right way"))); !open {
+	if room, open := f.send.now(forwarded(t, []byte("right way"))); !room || !open {
 		t.Error("the flow ended")
 	}
 	server.SetReadDeadline(time.Now().Add(patience))
@@ -134,8 +132,53 @@ func TestWayFails(t *testing.T) {
 	if got := n.Stats().UDPDropped; got != 1 {
 		t.Errorf("%d dropped, want 1", got)
 	}
-	host.Close()
-	if open := s.send(forwarded(t, nil)); open {
+	f.host.Close()
+	if _, open := f.send.now(forwarded(t, nil)); open {
 		t.Error("a closed socket leaves the flow open")
+	}
+}
+
+// TestOutboxDrain: what waits goes in order, and the next goes at once again; what waits when
+// the flow ends is given back.
+func TestOutboxDrain(t *testing.T) {
+	server, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback4, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	n := New(Config{})
+	f := &udpFlow{nat: n, to: loopback4}
+	f.out.all, f.send.f = &n.queued, f
+	if err := f.dial(server.LocalAddr().(*net.UDPAddr).AddrPort()); err != nil {
+		t.Fatal(err)
+	}
+	put := func(what string) {
+		t.Helper()
+		if queued, open := f.out.put(forwarded(t, []byte(what))); !queued || !open {
+			t.Fatalf("queued %v, open %v", queued, open)
+		}
+	}
+	put("a")
+	put("b")
+	if !f.out.drain() || f.out.drain() || f.out.idle() {
+		t.Fatal("two may drain")
+	}
+	f.drain()
+	if !f.out.idle() {
+		t.Error("draining goes on")
+	}
+	f.take(forwarded(t, []byte("c")))
+	server.SetReadDeadline(time.Now().Add(patience))
+	buf := make([]byte, 16)
+	for _, want := range []string{"a", "b", "c"} {
+		if got, _, err := server.ReadFromUDPAddrPort(buf); err != nil || string(buf[:got]) != want {
+			t.Errorf("%q came, %v, want %q", buf[:got], err, want)
+		}
+	}
+	put("late")
+	f.close()
+	f.drain()
+	if got := n.queued.used.Load(); got != 0 {
+		t.Errorf("%d bytes are charged for nothing", got)
 	}
 }

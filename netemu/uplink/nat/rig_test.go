@@ -73,6 +73,24 @@ func resources() (goroutines, files int) {
 	return runtime.NumGoroutine(), len(entries)
 }
 
+// resources are those in use besides the goroutines that are kept for the next flows.
+func (r *rig) resources() (goroutines, files int) {
+	goroutines, files = resources()
+	return goroutines - r.nat.running.Idle(), files
+}
+
+// settle is settle before Close.
+func (r *rig) settle(goroutines, files int) {
+	r.t.Helper()
+	ok := eventually(func() bool {
+		g, f := r.resources()
+		return g <= goroutines && f <= files
+	})
+	if !ok {
+		settle(r.t, goroutines, files)
+	}
+}
+
 // settle waits until no more than these are in use.
 func settle(t testing.TB, goroutines, files int) {
 	t.Helper()

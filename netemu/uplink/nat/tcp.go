@@ -18,9 +18,9 @@ const (
 	// else asks at once (a browser 256, a benchmark some 2000). A SYN above it
 	// is dropped, and comes again a second later.
 	maxTCPDials = 4096
-	// maxTCPFlows bounds what is connected. A flow costs the supervisor a
-	// descriptor, two goroutines and 4 KiB of buffer: about 16 KiB, so 256 MiB
-	// in all, and the host side has 28232 ephemeral ports towards one server.
+	// maxTCPFlows bounds what is connected. A flow whose bytes come by packets costs
+	// the supervisor a descriptor, two goroutines and 4 KiB of buffer: about 16 KiB,
+	// so 256 MiB in all, and the host side has 28232 ephemeral ports towards one server.
 	maxTCPFlows = 16384
 )
 
@@ -101,8 +101,10 @@ func (n *NAT) forwardTCP(r *stack.TCPRequest, dst netip.AddrPort) {
 		return
 	}
 	n.count.tcpFlows.Add(1)
-	log.Debug("flow open", "via", host.LocalAddr())
-	sent := relay.TCP(host, box, relay.Options{Outward: func() { n.tcp.EndOutward(host) }, Shortcut: short})
+	log.Debug("flow open", "via", d.local)
+	sent := relay.TCP(host, box, relay.Options{
+		Outward: func() { n.tcp.EndOutward(host) }, Shortcut: short, Go: n.running.Go,
+	})
 	n.count.bytesOut.Add(uint64(sent.Outward))
 	n.count.bytesIn.Add(uint64(sent.Inward))
 	log.Debug("flow closed", "out", sent.Outward, "in", sent.Inward, "fast", short.Taken())

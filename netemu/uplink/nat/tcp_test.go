@@ -281,19 +281,19 @@ func TestManyFlows(t *testing.T) {
 	}
 	once()
 	r.noFlows(t)
-	goroutines, files := resources()
+	goroutines, files := r.resources()
 	for range sequential {
 		once()
 	}
 	r.noFlows(t)
-	settle(t, goroutines, files)
+	r.settle(goroutines, files)
 	var wg sync.WaitGroup
 	for range concurrent {
 		wg.Go(once)
 	}
 	wg.Wait()
 	r.noFlows(t)
-	settle(t, goroutines, files)
+	r.settle(goroutines, files)
 	if got := r.nat.Stats().TCPFlows; got != 1+sequential+concurrent {
 		t.Errorf("counted %d flows", got)
 	}

@@ -1,9 +1,7 @@
 package nat
 
 import (
-	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -13,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netbox/netemu/stack"
+	"netbox/netemu/uplink/relay"
 )
 
 const (
@@ -22,9 +21,8 @@ const (
 	// dnsIdle is shorter: a query is answered or asked again within seconds,
 	// and resolvers use a new port for each. Linux: nf_conntrack_udp_timeout.
 	dnsIdle = 30 * time.Second
-	// maxUDPFlows bounds what is open. A flow costs a descriptor, two
-	// goroutines and a buffer of 64 KiB, 150 MiB in all, to which comes what
-	// maxAllQueued lets wait; a resolver that asks the root needs some hundred
+	// maxUDPFlows bounds what is open. A flow costs a descriptor and a goroutine,
+	// to which comes what maxAllQueued lets wait; a resolver that asks the root needs some hundred
 	// at once, a BitTorrent client one or two thousand.
 	maxUDPFlows = 2048
 	// maxDatagram is more than any UDP payload has, which is 65507 bytes over
@@ -38,16 +36,19 @@ var datagrams = sync.Pool{New: func() any { b := make([]byte, maxDatagram); retu
 // flowKey names a UDP flow as the sandbox sees it.
 type flowKey struct{ src, dst netip.AddrPort }
 
-// udpFlow is one flow: out is what goes to the host's socket.
+// udpFlow is one flow: send is what goes to the host's socket, by way of out where
+// that has no room.
 type udpFlow struct {
 	flowKey
-	nat  *NAT
-	to   netip.Addr // dst to the host
-	host *net.UDPConn
-	raw  syscall.RawConn
-	idle time.Duration
-	out  outbox
-	sent sentHeads
+	nat   *NAT
+	to    netip.Addr // dst to the host
+	local netip.AddrPort
+	host  *relay.Socket
+	raw   syscall.RawConn
+	idle  time.Duration
+	send  sender
+	out   outbox
+	sent  sentHeads
 	// tooBig is the MTU that the host's own "message too long" told last.
 	tooBig atomic.Uint32
 	last   atomic.Int64 // when a datagram passed, since start
@@ -67,7 +68,7 @@ func (f *udpFlow) age() time.Duration {
 	return time.Since(start) - time.Duration(f.last.Load())
 }
 
-// close ends the flow and both its goroutines. Later datagrams make a new one.
+// close ends the flow and its goroutines. Later datagrams make a new one.
 func (f *udpFlow) close() {
 	f.end.Do(func() {
 		f.host.Close()
@@ -87,12 +88,25 @@ func (n *NAT) serveUDP(d stack.ForwardedDatagram) {
 	}
 }
 
-// take queues a datagram for the host; false when the flow has ended.
+// take sends a datagram to the host, behind those that wait; false when the flow has
+// ended.
 func (f *udpFlow) take(d stack.ForwardedDatagram) bool {
 	f.touch()
+	if f.out.idle() {
+		room, ok := f.send.now(d)
+		if !ok {
+			f.close()
+		}
+		if room {
+			return ok
+		}
+	}
 	queued, open := f.out.put(d)
 	if open && !queued {
 		f.nat.count.udpDropped.Add(1)
+	}
+	if open && f.out.drain() && !f.nat.running.Go(f.drain) {
+		f.close()
 	}
 	return open
 }
@@ -114,13 +128,13 @@ func (n *NAT) openUDP(d stack.ForwardedDatagram) *udpFlow {
 		n.denied("udp", d.Src, d.Dst)
 		return nil
 	}
-	host, raw, err := dialUDP(netip.AddrPortFrom(addr, d.Dst.Port()))
-	if err != nil {
+	f := &udpFlow{flowKey: flowKey{d.Src, d.Dst}, nat: n, to: addr, idle: n.cfg.UDPIdle}
+	f.out.all = &n.queued
+	f.send = sender{f: f, way: defaultWay(addr)}
+	if err := f.dial(netip.AddrPortFrom(addr, d.Dst.Port())); err != nil {
 		n.failUDP(d, err)
 		return nil
 	}
-	f := &udpFlow{flowKey: flowKey{d.Src, d.Dst}, nat: n, to: addr, host: host, raw: raw, idle: n.cfg.UDPIdle}
-	f.out.init(&n.queued)
 	if d.Dst.Port() == 53 {
 		f.idle = n.cfg.DNSIdle
 	}
@@ -143,8 +157,8 @@ func (n *NAT) startUDP(f *udpFlow) {
 		}
 	}
 	n.count.udpFlows.Add(1)
-	n.log.Debug("flow open", "proto", "udp", "src", f.src, "dst", f.dst, "via", f.host.LocalAddr())
-	if !n.running.Go(f.pumpOutward) || !n.running.Go(f.pumpInward) {
+	n.log.Debug("flow open", "proto", "udp", "src", f.src, "dst", f.dst, "via", f.local)
+	if !n.running.Go(f.pumpInward) {
 		f.close()
 	}
 }
@@ -156,31 +170,34 @@ func (n *NAT) goneUDP(src, dst netip.AddrPort) {
 	}
 }
 
-// dialUDP makes a connected socket. Go sets SO_BROADCAST on its own, which
-// would let a sandbox reach all of the host's network at once; without it
-// connect(2) to a subnet's broadcast address is EACCES.
-func dialUDP(dst netip.AddrPort) (*net.UDPConn, syscall.RawConn, error) {
-	options := []sockopt{{unix.SOL_SOCKET, unix.SO_BROADCAST, 0}, recvErr(dst.Addr(), 1)}
+// dial makes the flow's socket, connected. Without SO_BROADCAST, which would let a
+// sandbox reach all of the host's network at once, connect(2) to a subnet's broadcast
+// address is EACCES.
+func (f *udpFlow) dial(dst netip.AddrPort) error {
+	domain := unix.AF_INET6
 	if dst.Addr().Is4() {
-		options = append(options, recvWay4...)
-	} else {
-		options = append(options, recvWay6...)
+		domain = unix.AF_INET
 	}
-	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
-		var err error
-		cerr := c.Control(func(fd uintptr) { err = setOptions(int(fd), options) })
-		return errors.Join(err, cerr)
-	}}
-	conn, err := d.DialUDP(context.Background(), "udp", netip.AddrPort{}, dst)
+	fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	raw, err := conn.SyscallConn()
+	err = setOptions(fd, append([]sockopt{recvErr(dst.Addr(), 1)}, recvWay(dst.Addr())...))
+	if err == nil {
+		err = unix.Connect(fd, relay.Sockaddr(dst))
+	}
 	if err != nil {
-		conn.Close()
-		return nil, nil, err
+		unix.Close(fd)
+		return err
 	}
-	return conn, raw, nil
+	if sa, err := unix.Getsockname(fd); err == nil {
+		f.local = relay.AddrPort(sa)
+	}
+	if f.host, err = relay.NewSocket(fd); err != nil {
+		return err
+	}
+	f.raw, err = f.host.SyscallConn()
+	return err
 }
 
 // failUDP answers a datagram that no host socket could be made for.

@@ -170,7 +170,7 @@ func TestUDPExpiry(t *testing.T) {
 	r := newRig(t, Config{HostLoopback: true, UDPIdle: 150 * time.Millisecond})
 	server, at := families[0].listenUDP(t)
 	go echoUDP(server)
-	goroutines, files := resources()
+	goroutines, files := r.resources()
 	c := r.dialUDP(at)
 	buf := make([]byte, 8)
 	say := func() {
@@ -193,7 +193,7 @@ func TestUDPExpiry(t *testing.T) {
 	if !eventually(func() bool { return r.nat.Stats().UDPOpen == 0 }) {
 		t.Fatal("an idle flow did not expire")
 	}
-	settle(t, goroutines, files)
+	r.settle(goroutines, files)
 	say() // the same socket goes on, by a new flow
 	if got := r.nat.Stats(); got.UDPFlows != flows+1 || got.UDPExpired == 0 {
 		t.Errorf("counted %+v", got)
@@ -288,12 +288,12 @@ func TestUDPBurst(t *testing.T) {
 	}
 }
 
-// TestNoBroadcastOfTheHost: Go's SO_BROADCAST is taken off, so that a subnet
-// broadcast address of the host is EACCES.
+// TestNoBroadcastOfTheHost: a subnet broadcast address of the host is EACCES.
 func TestNoBroadcastOfTheHost(t *testing.T) {
-	conn, _, err := dialUDP(netip.MustParseAddrPort("127.255.255.255:9"))
+	var f udpFlow
+	err := f.dial(netip.MustParseAddrPort("127.255.255.255:9"))
 	if err == nil {
-		conn.Close()
+		f.host.Close()
 	}
 	if !errors.Is(err, unix.EACCES) {
 		t.Errorf("connect to the broadcast address of lo: %v, want EACCES", err)

@@ -47,6 +47,15 @@ func (s *sentHeads) add(d stack.ForwardedDatagram) {
 	h.reported = false
 }
 
+// takeBack forgets the latest, which was not sent.
+func (s *sentHeads) takeBack() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = (s.next + maxSent - 1) % maxSent
+	h := &s.ring[s.next]
+	h.quote, h.payload, h.reported = h.quote[:0], 0, true
+}
+
 // quote makes what an ICMP error quotes: the head of the datagram that it is
 // about, and as much of the payload as was told. Several may begin with that;
 // errors come in the order of what they are about, so it is the oldest that
@@ -74,6 +83,9 @@ func (s *sentHeads) quote(payload []byte) []byte {
 
 // begins says whether the datagram may begin with payload.
 func (h *sentHead) begins(payload []byte) bool {
+	if len(h.quote) == 0 {
+		return false // taken back
+	}
 	own := h.quote[h.payload:]
 	n := min(len(own), len(payload))
 	return bytes.Equal(own[:n], payload[:n])

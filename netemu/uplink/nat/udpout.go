@@ -1,9 +1,6 @@
 package nat
 
 import (
-	"errors"
-	"net"
-
 	"golang.org/x/sys/unix"
 
 	"netbox/netemu/stack"
@@ -14,19 +11,15 @@ import (
 // sending (ip(7), IP_RECVERR). Each try takes one off.
 const staleErrors = 4
 
-// sender is pumpOutward's state.
+// sender sends the datagrams of a flow, one after the other: on the packet path, or
+// on the outbox's goroutine while the socket has no room.
 type sender struct {
 	f   *udpFlow
-	buf *[]byte
-	way stack.Way // what the socket is set to
-	set bool
+	way *stack.Way // what the socket is set to, nil: nobody knows
 }
 
-// pumpOutward carries the box's datagrams to the host.
-func (f *udpFlow) pumpOutward() {
-	defer f.close()
-	s := sender{f: f, buf: datagrams.Get().(*[]byte)}
-	defer datagrams.Put(s.buf)
+// drain sends what waits in the outbox until nothing does.
+func (f *udpFlow) drain() {
 	var list []stack.ForwardedDatagram
 	for {
 		var ok bool
@@ -34,71 +27,96 @@ func (f *udpFlow) pumpOutward() {
 			return
 		}
 		for i, d := range list {
-			ok = ok && s.send(d)
+			ok = ok && f.drainOne(d)
 			f.out.release(d)
 			list[i] = stack.ForwardedDatagram{}
 		}
 		if !ok {
+			f.close()
 			return
 		}
 	}
 }
 
-// send sends one datagram, or tells why not; false ends the flow.
-func (s *sender) send(d stack.ForwardedDatagram) bool {
+// drainOne sends one datagram when the socket has room; false ends the flow.
+func (f *udpFlow) drainOne(d stack.ForwardedDatagram) (ok bool) {
+	err := f.raw.Write(func(fd uintptr) bool {
+		var room bool
+		room, ok = f.send.try(int(fd), d)
+		return room
+	})
+	return ok && err == nil
+}
+
+// now sends one datagram; room is false if the socket has none for it, and ok when the
+// flow must end.
+func (s *sender) now(d stack.ForwardedDatagram) (room, ok bool) {
+	err := s.f.raw.Control(func(fd uintptr) { room, ok = s.try(int(fd), d) })
+	return room || err != nil, ok && err == nil
+}
+
+// try is now, of the socket fd.
+func (s *sender) try(fd int, d stack.ForwardedDatagram) (room, ok bool) {
 	f := s.f
 	if d.TTL == 0 { // no router forwards it
 		f.nat.count.udpDropped.Add(1)
-		return true
+		return true, true
 	}
-	if err := s.follow(d.Way); err != nil {
+	if err := s.follow(fd, d.Way); err != nil {
 		// It must not go with the TTL of the one before, or be fragmented like it.
 		f.nat.count.udpDropped.Add(1)
 		f.nat.log.Debug("datagram dropped", "proto", "udp", "src", f.src, "dst", f.dst, "way", d.Way, "err", err)
-		return !errors.Is(err, net.ErrClosed)
+		return true, true
 	}
-	p := (*s.buf)[:d.Payload(*s.buf)]
-	f.sent.add(d)
-	_, err := f.host.Write(p)
+	buf := datagrams.Get().(*[]byte)
+	defer datagrams.Put(buf)
+	p := (*buf)[:d.Payload(*buf)]
+	f.sent.add(d) // its error may come before send(2) returns
+	err := send(fd, p)
 	for range staleErrors {
-		if err == nil || !hasErrno(err) {
+		if err == nil || hostShort(err.(unix.Errno)) {
 			break
 		}
-		_, err = f.host.Write(p)
+		err = send(fd, p)
+	}
+	if err == unix.EAGAIN {
+		f.sent.takeBack()
+		return false, true
 	}
 	f.touch()
 	if err == nil {
 		f.nat.count.bytesOut.Add(uint64(len(p)))
-		return true
+		return true, true
 	}
-	return s.fail(d, err)
+	return true, s.fail(d, err.(unix.Errno))
 }
 
-// follow sets the socket to what the datagram asks of the way. net.ErrClosed: the
-// flow has ended.
-func (s *sender) follow(w stack.Way) error {
-	if s.set && s.way == w {
+func send(fd int, p []byte) error {
+	for {
+		_, err := unix.SendmsgN(fd, p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// follow sets the socket to what the datagram asks of the way.
+func (s *sender) follow(fd int, w stack.Way) error {
+	if s.way != nil && *s.way == w {
 		return nil
 	}
-	var err error
-	cerr := s.f.raw.Control(func(fd uintptr) { err = setOptions(int(fd), wayOptions(s.f.to, w)) })
-	s.way, s.set = w, err == nil
-	return errors.Join(err, cerr)
-}
-
-func hasErrno(err error) bool {
-	var errno unix.Errno
-	return errors.As(err, &errno) && !hostShort(errno)
+	err := setOptions(fd, wayOptions(s.f.to, w, s.way))
+	s.way = nil
+	if err == nil {
+		s.way = &w
+	}
+	return err
 }
 
 // fail tells the sandbox why a datagram was not sent; false when the socket is
 // of no use any more.
-func (s *sender) fail(d stack.ForwardedDatagram, err error) bool {
+func (s *sender) fail(d stack.ForwardedDatagram, errno unix.Errno) bool {
 	f := s.f
-	var errno unix.Errno
-	if !errors.As(err, &errno) {
-		return false // closed
-	}
 	var mtu uint32
 	switch errno {
 	case unix.EBADF, unix.EINVAL, unix.ENOTCONN:

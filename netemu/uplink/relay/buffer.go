@@ -19,6 +19,9 @@ const (
 	// idleSize is all that a waiting flow holds for its outward direction, so
 	// that thousands of idle flows cost little. It takes a usual request.
 	idleSize = 4 << 10
+	// endSize is what a flow that is offered begins with: if it is taken nothing comes
+	// but its end.
+	endSize = 16
 )
 
 var (
@@ -34,18 +37,22 @@ type boxReader struct {
 	last int // bytes of the latest read
 }
 
-func newBoxReader(box io.Reader) *boxReader {
+func newBoxReader(box io.Reader, offered bool) *boxReader {
+	if offered {
+		b := make([]byte, endSize)
+		return &boxReader{box: box, buf: &b}
+	}
 	return &boxReader{box: box, buf: idleBuffers.Get().(*[]byte)}
 }
 
 // read returns what came, valid until the next call.
 func (r *boxReader) read() ([]byte, error) {
-	bulk := len(*r.buf) == bulkSize
+	size := len(*r.buf)
 	switch {
-	case !bulk && r.last == idleSize:
+	case size == idleSize && r.last == idleSize:
 		r.release()
 		r.buf = bulkBuffers.Get().(*[]byte)
-	case bulk && r.last <= idleSize:
+	case size == bulkSize && r.last <= idleSize, size == endSize && r.last > 0:
 		r.release()
 		r.buf = idleBuffers.Get().(*[]byte)
 	}
@@ -56,10 +63,12 @@ func (r *boxReader) read() ([]byte, error) {
 
 func (r *boxReader) release() { putBuffer(r.buf) }
 
+// putBuffer gives a buffer of a pool back.
 func putBuffer(b *[]byte) {
-	if len(*b) == bulkSize {
+	switch len(*b) {
+	case bulkSize:
 		bulkBuffers.Put(b)
-	} else {
+	case idleSize:
 		idleBuffers.Put(b)
 	}
 }

@@ -3,7 +3,9 @@
 //
 //	sandbox ⇄ box (a connection of our stack) ⇄ host (a kernel socket) ⇄ peer
 //
-// Two pumps run, one a direction: outward (box to host) and inward. The end of
+// Two pumps run, one a direction: outward (box to host) and inward. The inward one of
+// a flow that is offered (see [Shortcuts]) begins when it has come back, and on the
+// outward one's goroutine if that has ended by then, or soon will. The end of
 // one direction is handed on as a FIN (shutdown(2), SHUT_WR) and the other goes
 // on. Whatever error a side shows is an end that the other side must not take
 // for an orderly one, and becomes a reset there: SO_LINGER with zero on the
@@ -68,31 +70,40 @@ type Options struct {
 	HalfClosedIdle time.Duration
 	// Shortcut is the offer of this flow to the sandbox's socket, nil: none.
 	Shortcut *Shortcut
+	// Go runs a goroutine, or is false; nil: there is nobody who keeps them.
+	Go func(func()) bool
 }
 
 // Bytes counts what a flow carried.
 type Bytes struct{ Inward, Outward int64 }
 
 type flow struct {
-	host *net.TCPConn
+	host Host
 	raw  syscall.RawConn
 	box  Conn
 	end  sync.Once // of both connections
 	opts Options
 
-	outwardEnded atomic.Bool
+	outwardEnded atomic.Bool // in order
+	outwardOver  atomic.Bool
+	inwardRuns   atomic.Bool
+
+	// turn is closed when the inward pump is to run behind the outward one, inwardOver
+	// when it has ended on a goroutine of its own; inward is what it carried.
+	turn, inwardOver chan struct{}
+	inward           int64
 }
 
 // TCP relays between host and box, and returns when both directions have ended
 // or a side was reset.
-func TCP(host *net.TCPConn, box Conn, o Options) Bytes {
+func TCP(host Host, box Conn, o Options) Bytes {
 	if o.HalfClosedIdle == 0 {
 		o.HalfClosedIdle = HalfClosedIdle
 	}
 	if o.Outward == nil {
 		o.Outward = func() {}
 	}
-	f := &flow{host: host, box: box, opts: o}
+	f := &flow{host: host, box: box, opts: o, turn: make(chan struct{}), inwardOver: make(chan struct{})}
 	raw, err := host.SyscallConn()
 	if err != nil { // only for a socket that is closed already
 		f.abort()
@@ -101,24 +112,43 @@ func TCP(host *net.TCPConn, box Conn, o Options) Bytes {
 	}
 	f.raw = raw
 	defer box.OnReset(f.boxReset)()
-	var n Bytes
-	outward := make(chan int64)
-	go func() { // joined below
-		sent := f.pumpOutward()
-		o.Outward()
-		outward <- sent
-	}()
-	n.Inward = f.pumpInward()
-	n.Outward = <-outward
-	if s := o.Shortcut; s != nil {
-		n.Inward += s.in.Load()
-		n.Outward += s.out.Load()
+	if s := o.Shortcut; s == nil {
+		noDelay(host)
+		f.spawnInward()
+	} else if s.relayed(f) {
+		f.takeOver()
 	}
+	n := f.run()
 	f.end.Do(func() {
 		host.Close()
 		box.Close()
 	})
 	return n
+}
+
+// run carries both directions to their ends.
+func (f *flow) run() (n Bytes) {
+	n.Outward = f.pumpOutward()
+	f.outwardOver.Store(true)
+	f.opts.Outward()
+	select {
+	case <-f.turn:
+		f.inward = f.pumpInward()
+	case <-f.inwardOver:
+	}
+	n.Inward = f.inward
+	if s := f.opts.Shortcut; s != nil {
+		n.Inward += s.in.Load()
+		n.Outward += s.out.Load()
+	}
+	return n
+}
+
+// noDelay is for a host socket whose bytes come by packets: what the sandbox's stack
+// has sent is a segment already.
+func noDelay(host Host) {
+	// An error means that the connection is over already.
+	_ = host.SetNoDelay(true)
 }
 
 // abort resets both sides, and so ends both pumps.
@@ -127,7 +157,7 @@ func (f *flow) abort() {
 }
 
 // Reset closes a host connection with RST instead of FIN.
-func Reset(host *net.TCPConn) {
+func Reset(host Host) {
 	// An error here means that the connection is over already.
 	_ = host.SetLinger(0)
 	host.Close()
@@ -136,7 +166,7 @@ func Reset(host *net.TCPConn) {
 // pumpOutward carries box to host until the box's FIN or a reset.
 func (f *flow) pumpOutward() int64 {
 	var total int64
-	r := newBoxReader(f.box)
+	r := newBoxReader(f.box, f.opts.Shortcut != nil)
 	defer r.release()
 	for {
 		p, err := r.read()
@@ -149,7 +179,9 @@ func (f *flow) pumpOutward() int64 {
 			continue
 		case errors.Is(err, io.EOF) && f.finish() == nil:
 			f.outwardEnded.Store(true)
-			f.wakeInward()
+			if f.inwardRuns.Load() {
+				f.wakeInward()
+			}
 			return total
 		}
 		f.abort()
@@ -194,49 +226,6 @@ func (f *flow) writeHost(p []byte) (int, error) {
 	return n, nil
 }
 
-// pumpInward carries host to box until the host's FIN or a reset, and stays to
-// watch a half-closed host socket.
-func (f *flow) pumpInward() int64 {
-	var total, before int64
-	before = -1
-	r, p, err := f.startInward()
-	for ; ; p, err = r.read() {
-		n, werr := write(f.box, p)
-		r.release()
-		total += int64(n)
-		switch {
-		case werr != nil:
-		case err == nil:
-			continue
-		case errors.Is(err, os.ErrDeadlineExceeded) && total != before:
-			before = total
-			f.host.SetReadDeadline(time.Now().Add(f.opts.HalfClosedIdle))
-			continue
-		case errors.Is(err, io.EOF) && f.box.CloseWrite() == nil:
-			if f.awaitOutward() {
-				return total
-			}
-		}
-		f.abort()
-		return total
-	}
-}
-
-// startInward returns when the inward pump is to begin, with its reader and what
-// comes before the reader's first read.
-func (f *flow) startInward() (r *hostReader, rest []byte, err error) {
-	s := f.opts.Shortcut
-	if s == nil {
-		return newHostReader(f.raw), nil, nil
-	}
-	rest, err = s.wait()
-	s.in.Add(-int64(len(rest))) // it is counted here
-	if f.outwardEnded.Load() {
-		f.wakeInward()
-	}
-	return s.reader, rest, err
-}
-
 // write leaves out the empty write, which is no no-op on a kernel socket: it
 // reports a pending error that belongs to the read.
 func write(w io.Writer, p []byte) (int, error) {
@@ -244,25 +233,4 @@ func write(w io.Writer, p []byte) (int, error) {
 		return 0, nil
 	}
 	return w.Write(p)
-}
-
-// awaitOutward waits, after the host's FIN, for the end of the outward pump;
-// false means that the host socket was reset before.
-func (f *flow) awaitOutward() bool {
-	for !f.outwardEnded.Load() {
-		err := f.raw.Read(hasError)
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return f.outwardEnded.Load()
-		}
-		// An error means that the connection is over already.
-		_ = f.host.SetReadDeadline(time.Time{})
-	}
-	return true
-}
-
-// hasError says whether a socket has a pending error, without taking it.
-func hasError(fd uintptr) bool {
-	p := []unix.PollFd{{Fd: int32(fd)}}
-	_, err := unix.Poll(p, 0)
-	return err == nil && p[0].Revents&unix.POLLERR != 0
 }

@@ -211,3 +211,54 @@ func TestGroup(t *testing.T) {
 	close(release)
 	<-closed
 }
+
+// TestGroupKeeps: what was idle runs again, up to a bound, and Close ends it.
+func TestGroupKeeps(t *testing.T) {
+	var g Group
+	before := runtime.NumGoroutine()
+	for range 100 { // one after the other
+		done := make(chan struct{})
+		g.Go(func() { close(done) })
+		<-done
+		for g.Idle() == 0 {
+			runtime.Gosched()
+		}
+	}
+	if n := runtime.NumGoroutine() - before; g.Idle() != 1 || n != 1 {
+		t.Errorf("%d goroutines, %d of them idle, after one at a time", n, g.Idle())
+	}
+	hold := make(chan struct{})
+	for range maxIdle + 9 {
+		g.Go(func() { <-hold })
+	}
+	close(hold)
+	for end := time.Now().Add(patience); runtime.NumGoroutine()-before > maxIdle && time.Now().Before(end); {
+		runtime.Gosched()
+	}
+	if n := runtime.NumGoroutine() - before; n != maxIdle || g.Idle() != maxIdle {
+		t.Errorf("%d goroutines, %d of them idle, want %d", n, g.Idle(), maxIdle)
+	}
+	g.Close()
+	if g.Idle() != 0 || g.Go(func() {}) {
+		t.Error("a closed group goes on")
+	}
+}
+
+// TestIdleClockWokenTwice: a reader that is woken for the clock once more, at once, goes
+// on; the flow is reset only when the time is over.
+func TestIdleClockWokenTwice(t *testing.T) {
+	const limit = 50 * time.Millisecond
+	var c idleClock
+	for range 3 {
+		if !c.runs(7, limit) {
+			t.Fatal("over when it has begun")
+		}
+	}
+	time.Sleep(limit)
+	if c.runs(7, limit) {
+		t.Error("not over after its time")
+	}
+	if !c.runs(8, limit) {
+		t.Error("over although something has come")
+	}
+}

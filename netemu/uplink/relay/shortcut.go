@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -29,7 +28,7 @@ type Ends struct{ Local, Remote netip.AddrPort }
 //
 // A nil *Shortcuts has none.
 type Shortcuts struct {
-	mu        sync.Mutex // a leaf
+	mu        sync.Mutex // before a Shortcut's
 	offers    map[Ends]*Shortcut
 	observers atomic.Int32 // written with mu locked
 
@@ -54,7 +53,7 @@ func (t *Shortcuts) Observe(on bool) {
 func (t *Shortcuts) Open() bool { return t != nil && t.observers.Load() == 0 }
 
 // Offer offers a flow to the socket at ends.Local; nil if there is to be none.
-func (t *Shortcuts) Offer(ends Ends, host *net.TCPConn) *Shortcut {
+func (t *Shortcuts) Offer(ends Ends, host Host) *Shortcut {
 	if t == nil {
 		return nil
 	}
@@ -67,7 +66,7 @@ func (t *Shortcuts) Offer(ends Ends, host *net.TCPConn) *Shortcut {
 	if !t.Open() {
 		return nil
 	}
-	s := &Shortcut{table: t, ends: ends, host: host, raw: raw, reader: newHostReader(raw), over: make(chan struct{})}
+	s := &Shortcut{table: t, ends: ends, host: host, raw: raw, reader: newHostReader(raw)}
 	if t.offers == nil {
 		t.offers = make(map[Ends]*Shortcut)
 	}
@@ -90,6 +89,7 @@ func (t *Shortcuts) Take(ends Ends) *Shortcut {
 	delete(t.offers, ends)
 	t.taken.Add(1)
 	s.taken.Store(true)
+	s.stopLate()
 	return s
 }
 
@@ -101,7 +101,7 @@ func (t *Shortcuts) Counts() (taken, withdrawn uint64) { return t.taken.Load(), 
 type Shortcut struct {
 	table *Shortcuts
 	ends  Ends
-	host  *net.TCPConn
+	host  Host
 	raw   syscall.RawConn
 
 	reader   *hostReader
@@ -110,8 +110,12 @@ type Shortcut struct {
 	finished atomic.Bool  // our FIN is being sent
 	in, out  atomic.Int64 // bytes
 
-	over chan struct{} // closed by Release or Withdraw
-	// rest and err are what Release was given.
+	mu sync.Mutex // a leaf
+	// flow is the relay, nil: it does not run yet. over says that Release or Withdraw
+	// has been called, rest and err are what Release was given.
+	flow *flow
+	late *time.Timer // withdraws the offer, nil before the relay runs
+	over bool
 	rest []byte
 	err  error
 }
@@ -126,34 +130,59 @@ func (s *Shortcut) Taken() bool { return s != nil && s.taken.Load() }
 
 // Withdraw ends an offer that nobody has taken.
 func (s *Shortcut) Withdraw() {
-	if s == nil {
+	if s == nil || s.Taken() || !s.table.withdraw(s) {
 		return
 	}
-	s.table.mu.Lock()
-	defer s.table.mu.Unlock()
-	if s.table.offers[s.ends] == s {
-		delete(s.table.offers, s.ends)
-		s.table.withdrawn.Add(1)
-		close(s.over)
+	s.stopLate()
+	noDelay(s.host)
+	s.handBack(nil, nil)
+}
+
+func (t *Shortcuts) withdraw(s *Shortcut) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.offers[s.ends] != s {
+		return false
+	}
+	delete(t.offers, s.ends)
+	t.withdrawn.Add(1)
+	return true
+}
+
+// handBack has the relay carry the inward direction from here on.
+func (s *Shortcut) handBack(rest []byte, err error) {
+	s.mu.Lock()
+	s.over, s.rest, s.err = true, rest, err
+	f := s.flow
+	s.mu.Unlock()
+	if f != nil {
+		f.takeOver()
 	}
 }
 
-// wait returns when the relay is to carry the inward direction from here on: what
-// is to go first, and how that direction has ended, if it has.
-func (s *Shortcut) wait() (rest []byte, err error) {
-	late := time.NewTimer(offerLife)
-	defer late.Stop()
-	select {
-	case <-s.over:
-	case <-late.C:
-		s.Withdraw()
-		<-s.over
+// relayed notes the relay; over says that the inward direction is its to carry. The
+// offer stands for offerLife from now on.
+func (s *Shortcut) relayed(f *flow) (over bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flow = f
+	if !s.over && !s.Taken() {
+		s.late = time.AfterFunc(offerLife, s.Withdraw)
 	}
-	return s.rest, s.err
+	return s.over
+}
+
+func (s *Shortcut) stopLate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.late != nil {
+		s.late.Stop()
+	}
 }
 
 // Stop ends a Carry under way, and those to come, with [ErrStopped], and wakes
-// WaitWritable.
+// WaitWritable. It is for a sandbox's end that is closed: its FIN or reset is on the
+// way.
 func (s *Shortcut) Stop() {
 	s.stopped.Store(true)
 	// An error means that the connection is over already.
@@ -256,10 +285,4 @@ func (s *Shortcut) Queued() (in, out int) {
 // Release gives the inward direction back to the relay, with what Carry returned:
 // without an end that it knows of, the host's bytes go on by packets. Writing may
 // go on.
-func (s *Shortcut) Release(rest []byte, err error) {
-	if errors.Is(err, ErrStopped) {
-		err = nil
-	}
-	s.rest, s.err = rest, err
-	close(s.over)
-}
+func (s *Shortcut) Release(rest []byte, err error) { s.handBack(rest, err) }

@@ -71,7 +71,7 @@ func TestShortcutEnds(t *testing.T) {
 		box  error
 	}{
 		{"end", func(c *net.TCPConn) { c.CloseWrite() }, io.EOF, io.EOF},
-		{"reset", Reset, unix.ECONNRESET, unix.ECONNRESET},
+		{"reset", func(c *net.TCPConn) { Reset(c) }, unix.ECONNRESET, unix.ECONNRESET},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var table Shortcuts
@@ -108,7 +108,8 @@ func TestShortcutLostReset(t *testing.T) {
 	s.Release(nil, err)
 }
 
-// TestShortcutStop: Stop wakes a reader, and the relay goes on.
+// TestShortcutStop: Stop wakes a reader, and the relay goes on when the box's end has
+// come.
 func TestShortcutStop(t *testing.T) {
 	var table Shortcuts
 	program, peer, done := shortRun(t, &table)
@@ -118,6 +119,7 @@ func TestShortcutStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Release(nil, ErrStopped)
+	program.CloseWrite()
 	io.WriteString(peer, "late")
 	peer.Close()
 	if got, err := io.ReadAll(program); string(got) != "late" || err != nil {

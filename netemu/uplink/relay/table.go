@@ -1,36 +1,6 @@
 package relay
 
-import (
-	"net"
-	"sync"
-)
-
-// Group is a set of goroutines with one owner, who ends them and then joins
-// them. The zero Group is ready.
-type Group struct {
-	mu     sync.Mutex // a leaf
-	closed bool
-	wg     sync.WaitGroup
-}
-
-// Go runs f, unless the group is closed; then it is false.
-func (g *Group) Go(f func()) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return false
-	}
-	g.wg.Go(f)
-	return true
-}
-
-// Close lets nothing more in and waits for what runs.
-func (g *Group) Close() {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
-	g.wg.Wait()
-}
+import "sync"
 
 // Table holds the host connections of one owner's flows, so that they can be
 // counted, waited for and ended.
@@ -38,18 +8,18 @@ type Table struct {
 	max int
 
 	mu     sync.Mutex // a leaf
-	conns  map[*net.TCPConn]struct{}
-	toHost map[*net.TCPConn]struct{} // those whose outward direction has not ended
+	conns  map[Host]struct{}
+	toHost map[Host]struct{} // those whose outward direction has not ended
 	closed bool
 }
 
 // NewTable makes a table for at most max flows.
 func NewTable(max int) *Table {
-	return &Table{max: max, conns: map[*net.TCPConn]struct{}{}, toHost: map[*net.TCPConn]struct{}{}}
+	return &Table{max: max, conns: map[Host]struct{}{}, toHost: map[Host]struct{}{}}
 }
 
 // Add takes c in; false when the table is full or closed.
-func (t *Table) Add(c *net.TCPConn) bool {
+func (t *Table) Add(c Host) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed || len(t.conns) >= t.max {
@@ -61,14 +31,14 @@ func (t *Table) Add(c *net.TCPConn) bool {
 }
 
 // EndOutward notes that no more bytes will go to c.
-func (t *Table) EndOutward(c *net.TCPConn) {
+func (t *Table) EndOutward(c Host) {
 	t.mu.Lock()
 	delete(t.toHost, c)
 	t.mu.Unlock()
 }
 
 // Remove forgets c, whose flow is over.
-func (t *Table) Remove(c *net.TCPConn) {
+func (t *Table) Remove(c Host) {
 	t.mu.Lock()
 	delete(t.conns, c)
 	delete(t.toHost, c)
