@@ -91,7 +91,7 @@ func alone() error {
 func (b *bench) build() error {
 	dir := filepath.Join(bed.Root(), "test/bench/testdata")
 	var more []string
-	for _, f := range []string{"traffic.c", "server.c", "calls.c", "scale.c", "trapped.c"} {
+	for _, f := range []string{"traffic.c", "server.c", "calls.c", "scale.c", "trapped.c", "relay.c"} {
 		more = append(more, filepath.Join(dir, f))
 	}
 	b.static, b.dyn = filepath.Join(b.dir, "client"), filepath.Join(b.dir, "client-dynamic")

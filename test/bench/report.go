@@ -20,7 +20,7 @@ The programs are the same everywhere; the servers run on the host, at 127.0.0.1 
 
 ## netbox
 
-**Bold** is where the aim of issue 4 is reached; the aim stands beside it, also where it is missed. The uplink host has no aims here.
+**Bold** is where the aim of issue 4 is reached; the aim stands beside it, also where it is missed.
 
 `
 
@@ -42,6 +42,7 @@ const peersHead = `
 ## Peers
 
 The same programs in what others make of a network. proxychains4 carries TCP of dynamic programs by a SOCKS5 proxy; strace isolates nothing: it shows what stops alone cost.
+The bare relay is a C program of one epoll loop between an AF_UNIX pair and the host's socket (test/bench/testdata/relay.c), with no traps, policy or stack: what carrying bytes from process to process costs whoever does it, and so a bound for nat's rows.
 A peer that fails three times in a row of the table, or at once, is not tried there again; the JSON has the reasons.
 slirp4netns, pasta and runsc isolate, as netbox does; the third column is netbox's pace to that of the best of them: above 1 netbox is ahead.
 
@@ -143,7 +144,7 @@ func (r *results) list(page *bytes.Buffer) {
 		switch {
 		case s.Missing != "":
 			fmt.Fprintf(page, "- %s: missing, as %s is not installed\n", s.Name, s.Missing)
-		case s.Peer:
+		case s.Peer && s.Version != "":
 			fmt.Fprintf(page, "- %s: %s\n", s.Name, s.Version)
 		}
 	}

@@ -21,6 +21,8 @@ type side struct {
 	// deb is the package, and peer says that it is not netbox.
 	deb  string
 	peer bool
+	// relay: it is no network, but what carrying bytes costs by itself.
+	relay bool
 	// isolates: the program has a network of its own, as in netbox.
 	isolates bool
 	// tcpOnly and dynamic: what cannot be carried, and that a static program
@@ -52,7 +54,7 @@ var sides = []side{
 	{name: "netbox", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--"}), supervisors: netbox,
 		aim: func(a aims) float64 { return a.usual }},
 	{name: "--uplink host", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--uplink", "host", "--"}), supervisors: netbox,
-		only: []table{mainTable, scaleTable}},
+		only: []table{mainTable, scaleTable}, aim: func(a aims) float64 { return a.host }},
 	{name: "--no-fast-path", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--no-fast-path", "--"}), supervisors: netbox,
 		only: []table{mainTable, scaleTable}, aim: func(a aims) float64 { return a.noFastPath }},
 	{name: "--engine ptrace", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--engine", "ptrace", "--"}), supervisors: netbox,
@@ -60,6 +62,7 @@ var sides = []side{
 	{name: "--debuggable", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--debuggable", "--"}), supervisors: netbox,
 		only: []table{callTable}},
 
+	{name: "bare relay", host: "127.0.0.1", prefix: []string{"env", "RELAYED=1"}, peer: true, relay: true},
 	{name: "slirp4netns", host: "10.0.2.2", prefix: []string{"DATA/in-slirp.sh"},
 		supervisors: []string{"slirp4netns"}, deb: "slirp4netns", peer: true, isolates: true},
 	{name: "pasta, tap", host: "10.0.2.2", prefix: pasta("-T", "none", "-U", "none"),
@@ -123,5 +126,5 @@ func (s side) can(r row) bool {
 	case r.unit == bytesHeld && s.supervisors == nil:
 		return false
 	}
-	return r.peers && !(r.udp && s.tcpOnly)
+	return r.peers && !(r.udp && s.tcpOnly) && (r.relay || !s.relay)
 }

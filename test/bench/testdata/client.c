@@ -15,6 +15,7 @@
 
 char buffer[256 * 1024];
 const char *host, *port;
+bool relayed;
 uint64_t budget, amount;
 clockid_t measure_by = CLOCK_MONOTONIC;
 
@@ -130,6 +131,7 @@ static double measure(int i)
 
 int main(int argc, char **argv)
 {
+	relayed = getenv("RELAYED");
 	if (argc == 3 || argc == 5) {
 		const char *what = argv[1];
 

@@ -1,4 +1,5 @@
 /* What the client's files share; client.c tells what it is. */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -14,6 +15,9 @@ extern uint64_t budget;
 /* The same argument, where it is a number of things. */
 extern uint64_t amount;
 
+/* Whether connections go by a relay: RELAYED is in the environment. */
+extern bool relayed;
+
 void fail(const char *what);
 uint64_t now(void);
 
@@ -28,6 +32,9 @@ void get(int fd, size_t n);
 double down(void), up(void), down4(void), up4(void);
 void begin_tcp(void), begin_udp(void), begin_unconnected(void);
 void round_trip(void), unconnected_round_trip(void), connection(void), query(void), idle(void);
+
+/* relay.c */
+int relay(int s, int type);
 
 /* server.c */
 void serve_inside(void);

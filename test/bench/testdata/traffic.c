@@ -40,7 +40,7 @@ int dial(int type)
 		fail("connect");
 	if (type == SOCK_STREAM && setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0)
 		fail("TCP_NODELAY");
-	return s;
+	return relayed ? relay(s, type) : s;
 }
 
 void put(int s, const void *p, size_t n)
