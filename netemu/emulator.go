@@ -47,6 +47,11 @@ type Config struct {
 	// Borrow says that trap.Task's Borrow works here: TCP sockets then begin
 	// with an idle surrogate.
 	Borrow bool
+	// Outside is what direct sockets may have of the outside world; nil: there are
+	// no direct sockets.
+	Outside Outside
+	// Passed are the descriptors that the program gets from its start.
+	Passed []int
 }
 
 // Emulator emulates the sockets of one sandbox. It implements trap.Handler.
@@ -67,6 +72,7 @@ type Emulator struct {
 	short   *relay.Shortcuts
 	// watcher is nil where native calls can't be corrected.
 	watcher trap.Watcher
+	outside outside
 	// udpDrops counts the datagrams that inboxes had no room for.
 	udpDrops atomic.Uint64
 
@@ -85,6 +91,7 @@ func New(c Config) *Emulator {
 		sweepNow: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
+	e.outside.Outside, e.outside.passed = c.Outside, socketsOf(c.Passed)
 	e.reg.init()
 	e.packets.stack, e.packets.observe = c.Stack, c.Shortcuts.Observe
 	e.netlink.ServeSockets(inventory{e})
@@ -102,6 +109,11 @@ func (e *Emulator) Handle(t trap.Task, c trap.Call) trap.Verdict {
 	if !ok {
 		e.ledger.count(t, "syscall", c.NR)
 		return trap.Fail(unix.ENOSYS)
+	}
+	if handle := directCalls[c.NR]; handle != nil && e.outside.Outside != nil {
+		if d := e.findDirect(t, c.Int32(0)); d != nil {
+			return handle(d, t, c)
+		}
 	}
 	return row.handle(e, t, c)
 }

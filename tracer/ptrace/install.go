@@ -15,8 +15,11 @@ import (
 //	  │  ▲
 //	  │  └─── discard                           a message of a killed task's
 //	  └► remake: open ──► reach ──► raise ──► tidy ──► take
+//
+// For trap.Lend take is a sendmsg(2), which brings a descriptor the other way (lend.go).
 type installRun struct {
-	in     *trap.Install // nil when only undo is left, and for trap.Close
+	in     *trap.Install // nil when only undo is left, and for trap.Close and trap.Lend
+	lend   *trap.Lend    // else nil
 	stage  installStage
 	sent   *control // where the file is queued
 	token  uint64
@@ -107,6 +110,11 @@ func (o *installRun) take(t *task) {
 		return
 	}
 	c.user = t
+	if o.lend != nil {
+		o.sent = c
+		o.offer(t)
+		return
+	}
 	if o.sent != c {
 		if o.sent != nil {
 			o.sent.leave(t)
@@ -136,6 +144,10 @@ func (o *installRun) take(t *task) {
 
 // taken looks at what the task fetched.
 func (o *installRun) taken(t *task, ret int64) {
+	if o.lend != nil {
+		o.offered(t, ret)
+		return
+	}
 	flags, fd, token := 0, int32(-1), uint64(0)
 	if ret >= 0 {
 		flags, fd, token = receivedPayload(t)
@@ -218,7 +230,7 @@ func (o *installRun) verdict(t *task, fd int32) trap.Verdict {
 // fail ends the call without a descriptor.
 func (o *installRun) fail(t *task, e unix.Errno) {
 	o.letGo(t)
-	if o.in.Failed != nil {
+	if o.in != nil && o.in.Failed != nil {
 		o.in.Failed(e)
 	}
 	t.finish(-int64(e))

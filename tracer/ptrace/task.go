@@ -111,6 +111,8 @@ func (t *task) Inode(fd int32) (uint64, unix.Errno) { return proc.SocketInode(t.
 
 func (t *task) Borrow(fd int32) (int, unix.Errno) { return proc.Borrow(t.tid, t.proc.pid, fd) }
 
+func (t *task) Protocol(fd int32) (string, unix.Errno) { return proc.SocketProtocol(t.tid, fd) }
+
 func (t *task) StatusFlags(fd int32) (int, unix.Errno) { return proc.StatusFlags(t.tid, fd) }
 
 // resume lets the task go on from whatever stop it is in, with signal sig in
@@ -148,6 +150,13 @@ func (t *task) begin(v trap.Verdict) {
 		t.op = &t.receive
 	case trap.KindInstall:
 		t.install = installRun{in: v.Install, fd: -1}
+		t.op = &t.install
+	case trap.KindLend:
+		if file, e := t.Borrow(v.Lend.FD); e != unix.EPERM && e != unix.ENOSYS {
+			t.begin(lent(t, v.Lend, file, e))
+			return
+		}
+		t.install = installRun{lend: v.Lend, fd: -1}
 		t.op = &t.install
 	case trap.KindClose:
 		t.install = installRun{fd: v.Close.FD, stage: undo, after: v.Close.Next}
