@@ -112,14 +112,15 @@ var directKinds = map[string]identity{
 // findDirect returns the direct socket behind fd, nil if it is none. No other socket
 // of these kinds comes into a task but those that the program was started with.
 func (e *Emulator) findDirect(t trap.Task, fd int32) *direct {
-	inode, errno := t.Inode(fd)
-	if errno != 0 || e.reg.get(inode) != nil || e.outside.passed[inode] {
-		return nil
-	}
 	name, errno := t.Protocol(fd)
 	id, ok := directKinds[name]
 	if errno != 0 || !ok {
 		return nil
+	}
+	if len(e.outside.passed) > 0 {
+		if inode, errno := t.Inode(fd); errno != 0 || e.outside.passed[inode] {
+			return nil
+		}
 	}
 	return &direct{e: e, fd: fd, idn: id}
 }

@@ -20,7 +20,7 @@ The programs are the same everywhere; the servers run on the host, at 127.0.0.1 
 
 ## netbox
 
-**Bold** is where the aim of issue 4 is reached; the aim stands beside it, also where it is missed. The aims for the uplink host are not here: there is no such uplink yet.
+**Bold** is where the aim of issue 4 is reached; the aim stands beside it, also where it is missed. The aims for the uplink host are those of that issue, too.
 
 `
 

@@ -49,6 +49,10 @@ var sides = []side{
 		aim: func(a aims) float64 { return a.noFastPath }},
 	{name: "--engine ptrace", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--engine", "ptrace", "--"}), supervisors: netbox,
 		aim: func(a aims) float64 { return a.ptrace }},
+	{name: "--uplink host", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--uplink", "host", "--"}), supervisors: netbox,
+		aim: func(a aims) float64 { return a.host }},
+	{name: "host, ptrace", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--uplink", "host", "--engine", "ptrace", "--"}), supervisors: netbox,
+		aim: func(a aims) float64 { return a.hostPtrace }},
 
 	{name: "slirp4netns", host: "10.0.2.2", prefix: []string{"DATA/in-slirp.sh"},
 		supervisors: []string{"slirp4netns"}, deb: "slirp4netns", peer: true, isolates: true},
