@@ -65,12 +65,21 @@ func eachDirect(file int, f func(k optionKey, value []byte)) {
 // setsockopt is setsockopt(2).
 func (d *direct) setsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	k := optionKey{c.Int32(1), c.Int32(2)}
+	a := argument{t: t, addr: c.Pointer(3), length: int(c.Int32(4))}
+	l := d.levelOf(k.level)
 	switch {
 	case isDirect(k):
 		return trap.Run()
-	case !d.known(k):
+	case a.length < 0:
+		return trap.Fail(unix.EINVAL)
+	case l == nil:
 		d.e.ledger.count(t, "socket option", k)
 		return trap.Fail(unix.ENOPROTOOPT)
+	}
+	if _, known := l.rows[k.name]; !known {
+		d.e.ledger.count(t, "socket option", k)
+		_, errno := l.copyIn(nil, option{}, false, a)
+		return trap.Fail(errno)
 	}
 	return d.lend(func(t trap.Task, file int) trap.Verdict {
 		if d.isTCP() && !closed(file) {
@@ -81,14 +90,14 @@ func (d *direct) setsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	})
 }
 
-// known says whether the sandbox's sockets have the option.
-func (d *direct) known(k optionKey) bool {
-	for _, l := range levels[k.level] {
-		if _, ok := l.rows[k.name]; ok && l.has(&d.idn) {
-			return true
+// levelOf is the level of that number as the sandbox's sockets have it, nil: none.
+func (d *direct) levelOf(number int32) *level {
+	for _, l := range levels[number] {
+		if l.has(&d.idn) {
+			return l
 		}
 	}
-	return false
+	return nil
 }
 
 // getsockopt is getsockopt(2): all that the kernel tells, but the peer's address and

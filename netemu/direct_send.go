@@ -105,6 +105,9 @@ func (d *direct) sendOne(t trap.Task, c trap.Call, file int, flags int32, i uint
 	defer datagramBuffers.Put(buf)
 	n, errno := gatherInto(t, o.vec, *buf)
 	if errno != 0 {
+		if _, alone := peerOf(file); alone != 0 && to == nil {
+			errno = unix.EDESTADDRREQ // udp_sendmsg looks there first
+		}
 		return 0, errno
 	}
 	d.e.outside.count.sends.Add(1)
