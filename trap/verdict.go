@@ -76,6 +76,9 @@ const MaxCopy = 128
 // the call; with a nil Then it returns the number. EMFILE and the like end the call
 // with that errno after Failed, if set, was called.
 //
+// With Watched the epoll registrations of the descriptor that is replaced are made
+// anew for File, where that can be had: where Task's Borrow can.
+//
 // With Use the descriptor is there for one run of the trapped call only: with
 // the arguments that Use returns for it. Then it is closed, and the call returns
 // what that run did. TrapPolls has poll(2), select(2), epoll_wait(2) and their
@@ -85,6 +88,7 @@ type Install struct {
 	CloseOnExec bool
 	At          int32
 	Use         func(fd int32) [6]uint64
+	Watched     bool
 	TrapPolls   bool
 	Then        func(t Task, fd int32) Verdict
 	Failed      func(errno unix.Errno)

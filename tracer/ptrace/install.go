@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"netbox/tracer/proc"
 	"netbox/trap"
 
 	"golang.org/x/sys/unix"
@@ -18,18 +19,19 @@ import (
 //
 // For trap.Lend take is a sendmsg(2), which brings a descriptor the other way (lend.go).
 type installRun struct {
-	in     *trap.Install // nil when only undo is left, and for trap.Close and trap.Lend
-	lend   *trap.Lend    // else nil
-	stage  installStage
-	sent   *control // where the file is queued
-	token  uint64
-	fd     int32 // in the task, -1: none
-	stray  int32 // a stale message's
-	tries  int
-	remake remaking
-	queued *control
-	after  trap.Verdict // goes on with the call after undo
-	alone  bool         // guard: for this thread only
+	in      *trap.Install // nil when only undo is left, and for trap.Close and trap.Lend
+	lend    *trap.Lend    // else nil
+	stage   installStage
+	sent    *control // where the file is queued
+	token   uint64
+	fd      int32 // in the task, -1: none
+	stray   int32 // a stale message's
+	tries   int
+	remake  remaking
+	queued  *control
+	after   trap.Verdict // goes on with the call after undo
+	watches proc.Watches // of what is replaced
+	alone   bool         // guard: for this thread only
 }
 
 type installStage uint8
@@ -188,6 +190,9 @@ func (o *installRun) arrived(t *task, fd int32) {
 		t.chain()
 		return
 	case o.in.At >= 0 && o.in.At != fd:
+		if o.in.Watched {
+			o.watches = proc.TakeWatches(t.tid, t.proc.pid, o.in.At)
+		}
 		o.stage = place
 		t.chain()
 		return
@@ -197,6 +202,7 @@ func (o *installRun) arrived(t *task, fd int32) {
 
 // placed has the copy at the number asked for, or an errno.
 func (o *installRun) placed(t *task, ret int64) {
+	o.watches.Put() // on the old file, if it is that still
 	if ret < 0 {
 		o.after = trap.Fail(unix.Errno(-ret))
 		if o.in.Failed != nil {

@@ -264,7 +264,7 @@ def policy():
 			s.settimeout(1)
 			s.connect((to, port))
 			s.send(b"x")
-			return s.recv(9),
+			return s.recvmsg(9)[0],
 		attempt("udp " + to, datagram)
 	six = lambda to: socket.socket(socket.AF_INET6).connect((to, port))
 	for to in "::ffff:127.0.0.1", "::1", "fe80::1", "::127.0.0.1", "fd00:2::2":
