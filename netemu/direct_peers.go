@@ -18,10 +18,10 @@ import (
 // of socket filters are the sandbox's (direct_option.go). A connected socket needs
 // none.
 
-// maxPeers bounds the peers of a socket, the oldest forgotten first: each costs 7 or 12
-// instructions with every datagram that comes, and the kernel has 4096 for all
-// (BPF_MAXINSNS).
-const maxPeers = 256
+// maxPeers bounds the peers of a socket, the oldest forgotten first: each costs up to
+// 7 or 12 instructions with every datagram that comes, and the memory of all is bounded
+// (addPeer).
+const maxPeers = 64
 
 // What a block looks at. The kernel runs the filter with the packet beginning at its
 // UDP header.
@@ -110,25 +110,38 @@ func (o *outside) alsoHear(file int, peer netip.AddrPort) unix.Errno {
 	return o.addPeer(file, program, plain(peer))
 }
 
+// addPeer attaches a filter with one more peer. Filters are bounded by
+// net.core.optmem_max too, 20 KiB before Linux 6.7, the old one and the new together:
+// ENOMEM, upon which half of the peers go.
 func (o *outside) addPeer(file int, program []unix.SockFilter, peer netip.AddrPort) unix.Errno {
-	block := peerBlock(peer)
 	peers := peersOf(program)
 	if slices.Contains(peers, peer) {
 		return 0
 	}
 	if len(peers) >= maxPeers {
-		o.count.forgotten.Add(1)
-		first := block4Len
-		if peers[0].Addr().Is6() {
-			first = block6Len
+		peers = o.forget(peers, 1)
+	}
+	for {
+		errno := attach(file, programFor(append(peers, peer)))
+		if errno != unix.ENOMEM || len(peers) == 0 {
+			return errno
 		}
-		program = program[first:]
+		peers = o.forget(peers, (len(peers)+1)/2)
 	}
-	if len(program) == 0 {
-		program = []unix.SockFilter{{Code: returnCode}}
+}
+
+func (o *outside) forget(peers []netip.AddrPort, n int) []netip.AddrPort {
+	o.count.forgotten.Add(uint64(n))
+	return peers[n:]
+}
+
+// programFor is the filter that lets peers in.
+func programFor(peers []netip.AddrPort) []unix.SockFilter {
+	var program []unix.SockFilter
+	for _, p := range peers {
+		program = append(program, peerBlock(p)...)
 	}
-	last := len(program) - 1
-	return attach(file, slices.Concat(program[:last], block, program[last:]))
+	return append(program, unix.SockFilter{Code: returnCode})
 }
 
 // programOf is SO_GET_FILTER, whose lengths are in instructions.

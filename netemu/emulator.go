@@ -1,8 +1,8 @@
 // Package netemu gives the trapped system calls their meaning: sockets of the
 // sandbox's own network stack, held by tasks as surrogates.
 //
-// A call comes in through [Emulator.Handle]: the table maps its number to a
-// handler; the handler decodes the arguments, finds the socket by the inode of
+// A call comes in through [Emulator.Handle]: one on a socket of the host's is direct.go's;
+// else the table maps its number to a handler; the handler decodes the arguments, finds the socket by the inode of
 // the descriptor, copies what it needs out of the task once, and answers with
 // a verdict. A descriptor that is no surrogate of ours is the kernel's
 // business, but for addresses that leave the sandbox (native.go).

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -113,6 +114,9 @@ func (d direct) each(t *testing.T, f func(t *testing.T, s site, flags []string))
 		for _, engine := range []string{"--engine=notify", "--engine=ptrace", "--debuggable"} {
 			t.Run(s.name+"/"+engine, func(t *testing.T) { f(t, s, []string{"--uplink", "host", engine}) })
 		}
+		// As under Docker's default profile: a descriptor comes by the control socket.
+		s.user.Prefix = append(slices.Clone(s.user.Prefix), "python3", testdata(t, "refuse.py"))
+		t.Run(s.name+"/refused", func(t *testing.T) { f(t, s, []string{"--uplink", "host"}) })
 	}
 }
 

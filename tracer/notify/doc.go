@@ -9,6 +9,7 @@
 //
 //   - Done, Fail, and Native as the program made the call: one answer.
 //   - Install: SECCOMP_IOCTL_NOTIF_ADDFD.
+//   - Lend: pidfd_getfd(2).
 //   - Receive: recvmsg(2) on a copy of the descriptor (pidfd_getfd(2)); the
 //     payload is written to the task's memory.
 //   - Wait: the supervisor polls such a copy for a moment, a nap, in which most

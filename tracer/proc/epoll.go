@@ -26,7 +26,6 @@ type watch struct {
 	event unix.EpollEvent
 }
 
-
 var epollLink = []byte("anon_inode:[eventpoll]")
 
 // TakeWatches takes the registrations of descriptor fd of task tid off. Where

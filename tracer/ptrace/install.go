@@ -117,6 +117,11 @@ func (o *installRun) take(t *task) {
 		o.offer(t)
 		return
 	}
+	o.fetch(t, c)
+}
+
+// fetch is take with the control socket to itself.
+func (o *installRun) fetch(t *task, c *control) {
 	if o.sent != c {
 		if o.sent != nil {
 			o.sent.leave(t)

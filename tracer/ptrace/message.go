@@ -15,7 +15,7 @@ type message struct {
 	iov, iovLen uint64
 	buf, bufLen uint64 // for iovLen 0; both 0: the eight bytes
 	control     bool
-	gives       bool   // fd, and token as the eight bytes
+	gives       bool // fd, and token as the eight bytes
 	fd          int32
 	token       uint64
 }
