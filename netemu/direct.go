@@ -170,7 +170,7 @@ func (d *direct) address(t trap.Task, c trap.Call) trap.Verdict {
 
 func (d *direct) listen(t trap.Task, c trap.Call) trap.Verdict {
 	if !d.isTCP() {
-		return trap.Run() // EOPNOTSUPP
+		return trap.Fail(unix.EOPNOTSUPP)
 	}
 	return d.exchange(c, d.e.listen)
 }

@@ -23,8 +23,10 @@ func (d *direct) send(t trap.Task, c trap.Call) trap.Verdict {
 	switch {
 	case flags&unix.MSG_FASTOPEN != 0:
 		return trap.Fail(unix.EOPNOTSUPP)
-	case d.isTCP(), c.NR == unix.SYS_SENDTO && c.Pointer(4) == 0:
+	case c.NR == unix.SYS_SENDTO && c.Pointer(4) == 0:
 		return trap.Run()
+	case d.isTCP():
+		return harmless(c)
 	}
 	return d.lend(func(t trap.Task, file int) trap.Verdict { return d.sendFrom(t, c, file, flags, 0) })
 }

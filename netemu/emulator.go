@@ -50,6 +50,9 @@ type Config struct {
 	// Outside is what direct sockets may have of the outside world; nil: there are
 	// no direct sockets.
 	Outside Outside
+	// Debuggable says that only the task itself can make a call with descriptors or
+	// credentials in its message as it was meant.
+	Debuggable bool
 	// Passed are the descriptors that the program gets from its start.
 	Passed []int
 }
@@ -63,6 +66,7 @@ type Emulator struct {
 	names   *unixNames
 	yield   func(port uint16) bool
 	borrow  bool
+	free    bool // see Config.Debuggable
 	ledger  Ledger
 	linger  lingering
 	mirror  mirror
@@ -87,7 +91,7 @@ var _ trap.Handler = (*Emulator)(nil)
 func New(c Config) *Emulator {
 	e := &Emulator{
 		stack: c.Stack, netlink: c.Netlink, log: c.Log,
-		names: newUnixNames(c.AllowUnix), yield: c.YieldPort, borrow: c.Borrow, short: c.Shortcuts,
+		names: newUnixNames(c.AllowUnix), yield: c.YieldPort, borrow: c.Borrow, free: c.Debuggable, short: c.Shortcuts,
 		sweepNow: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
@@ -113,6 +117,9 @@ func (e *Emulator) Handle(t trap.Task, c trap.Call) trap.Verdict {
 	if handle := directCalls[c.NR]; handle != nil && e.outside.Outside != nil {
 		if d := e.findDirect(t, c.Int32(0)); d != nil {
 			return handle(d, t, c)
+		}
+		if errno := e.unsettled(t, c); errno != 0 {
+			return trap.Fail(errno)
 		}
 	}
 	return row.handle(e, t, c)

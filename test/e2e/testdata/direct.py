@@ -294,7 +294,7 @@ def hostile():
 	thread = threading.Thread(target=change)
 	thread.start()
 	reached = set()
-	for i in range(300):
+	for i in range(40):
 		with socket.socket() as s:
 			if libc.connect(s.fileno(), memory, 16) == 0:
 				reached.add(s.getpeername()[0])
@@ -317,10 +317,34 @@ def hostile():
 			say("unsolicited", "none")
 		info = struct.pack("=I4s4s", 0, socket.inet_aton(sys.argv[4]), bytes(4))
 		try:
-			s.sendmsg([b"info"], [(socket.IPPROTO_IP, socket.IP_PKTINFO, info)], 0, (address, port))
+			s.sendmsg([b"info"], [(socket.IPPROTO_IP, 8, info)], 0, (address, port))
 			say("pktinfo sent")
 		except OSError as e:
 			say("pktinfo", errno.errorcode[e.errno])
+	# And one that puts other sockets under the number.
+	unix, n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), os.dup(0)
+	over = []
+	def exchange():
+		while not over:
+			with socket.socket() as s, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
+				for i in range(9):
+					for file in unix, u, s:
+						libc.dup2(file.fileno(), n)
+	thread = threading.Thread(target=exchange)
+	thread.start()
+	local = struct.pack("=H", socket.AF_UNIX) + b"\0nobody" + bytes(7)
+	for i in range(45):
+		ctypes.memmove(memory, (bad, local, good)[i % 3], 16)
+		libc.connect(n, memory, 16)
+		ctypes.memmove(memory, bad, 16)
+		libc.connect(n, memory, 16)
+		libc.sendto(n, b"bad", 3, 0, memory, 16)
+		libc.sendmsg(n, header, 0)
+		libc.send(n, b"bad", 3, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+		libc.setsockopt(n, socket.SOL_SOCKET, socket.SO_BROADCAST, struct.pack("i", 1), 4)
+	over.append(1)
+	thread.join()
+	say("exchanged")
 	def option(name, level, number, value):
 		with socket.socket() as s:
 			try:
@@ -332,6 +356,7 @@ def hostile():
 	option("TCP_REPAIR", socket.IPPROTO_TCP, 19, 1)
 
 
+sys.setswitchinterval(0.0005)
 signal.alarm(60)
 if mode == "serve":
 	signal.alarm(0)
