@@ -195,29 +195,38 @@ func (d *datagram) deliver(p []byte, to *abi.Sockaddr, c *stack.SendControl) uni
 
 // sendMsg sends the struct msghdr at addr and returns its length.
 func (d *datagram) sendMsg(t trap.Task, addr uint64, flags int32) (int, unix.Errno) {
-	if errno := checkMsghdr(t, addr, true); errno != 0 {
-		return 0, errno
-	}
-	h, errno := copyMsghdr(t, addr)
+	o, errno := copyMessage(t, addr)
 	if errno != 0 {
 		return 0, errno
 	}
-	o := outgoing{flags: flags}
+	o.flags = flags
+	return d.sendOut(t, o)
+}
+
+// copyMessage copies in what the struct msghdr at addr says, but the payload.
+func copyMessage(t trap.Task, addr uint64) (o outgoing, errno unix.Errno) {
+	if errno := checkMsghdr(t, addr, true); errno != 0 {
+		return o, errno
+	}
+	h, errno := copyMsghdr(t, addr)
+	if errno != 0 {
+		return o, errno
+	}
 	if h.Name != 0 && h.NameLen > 0 {
 		if o.name, errno = copyAddress(t, h.Name, int32(min(h.NameLen, abi.SizeofSockaddrStorage))); errno != 0 {
-			return 0, errno
+			return o, errno
 		}
 	}
 	if o.vec, errno = copyIovec(t, h.IOV, h.IOVLen); errno != 0 {
-		return 0, errno
+		return o, errno
 	}
 	o.control = make([]byte, min(h.ControlLen, maxControl)) // checked; a racing task only cheats itself
 	if len(o.control) > 0 {
 		if errno := t.ReadMemory(h.Control, o.control); errno != 0 {
-			return 0, errno
+			return o, errno
 		}
 	}
-	return d.sendOut(t, o)
+	return o, 0
 }
 
 // sendMany is sendmmsg(2).

@@ -1,8 +1,8 @@
 // Package netemu gives the trapped system calls their meaning: sockets of the
 // sandbox's own network stack, held by tasks as surrogates.
 //
-// A call comes in through [Emulator.Handle]: the table maps its number to a
-// handler; the handler decodes the arguments, finds the socket by the inode of
+// A call comes in through [Emulator.Handle]: one on a socket of the host's is direct.go's;
+// else the table maps its number to a handler; the handler decodes the arguments, finds the socket by the inode of
 // the descriptor, copies what it needs out of the task once, and answers with
 // a verdict. A descriptor that is no surrogate of ours is the kernel's
 // business, but for addresses that leave the sandbox (native.go).
@@ -47,6 +47,14 @@ type Config struct {
 	// Borrow says that trap.Task's Borrow works here: TCP sockets then begin
 	// with an idle surrogate.
 	Borrow bool
+	// Outside is what direct sockets may have of the outside world; nil: there are
+	// no direct sockets.
+	Outside Outside
+	// Debuggable says that only the task itself can make a call with descriptors or
+	// credentials in its message as it was meant.
+	Debuggable bool
+	// Passed are the descriptors that the program gets from its start.
+	Passed []int
 }
 
 // Emulator emulates the sockets of one sandbox. It implements trap.Handler.
@@ -58,6 +66,7 @@ type Emulator struct {
 	names   *unixNames
 	yield   func(port uint16) bool
 	borrow  bool
+	free    bool // see Config.Debuggable
 	ledger  Ledger
 	linger  lingering
 	mirror  mirror
@@ -68,6 +77,7 @@ type Emulator struct {
 	short   *relay.Shortcuts
 	// watcher is nil where native calls can't be corrected.
 	watcher trap.Watcher
+	outside outside
 	// udpDrops counts the datagrams that inboxes had no room for.
 	udpDrops atomic.Uint64
 
@@ -84,10 +94,11 @@ var _ trap.Handler = (*Emulator)(nil)
 func New(c Config) *Emulator {
 	e := &Emulator{
 		stack: c.Stack, netlink: c.Netlink, log: c.Log,
-		names: newUnixNames(c.AllowUnix), yield: c.YieldPort, borrow: c.Borrow, short: c.Shortcuts,
+		names: newUnixNames(c.AllowUnix), yield: c.YieldPort, borrow: c.Borrow, free: c.Debuggable, short: c.Shortcuts,
 		sweepNow: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
+	e.outside.Outside, e.outside.passed = c.Outside, socketsOf(c.Passed)
 	e.reg.init()
 	e.packets.stack, e.packets.observe = c.Stack, c.Shortcuts.Observe
 	e.netlink.ServeSockets(inventory{e})
@@ -105,6 +116,14 @@ func (e *Emulator) Handle(t trap.Task, c trap.Call) trap.Verdict {
 	if !ok {
 		e.ledger.count(t, "syscall", c.NR)
 		return trap.Fail(unix.ENOSYS)
+	}
+	if handle := directCalls[c.NR]; handle != nil && e.outside.Outside != nil {
+		if d := e.findDirect(t, c.Int32(0)); d != nil {
+			return handle(d, t, c)
+		}
+		if errno := e.unsettled(t, c); errno != 0 {
+			return trap.Fail(errno)
+		}
 	}
 	return row.handle(e, t, c)
 }

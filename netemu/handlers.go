@@ -60,7 +60,7 @@ func (e *Emulator) connect(t trap.Task, c trap.Call) trap.Verdict {
 func (e *Emulator) listen(t trap.Task, c trap.Call) trap.Verdict {
 	s := e.find(t, c.Int32(0))
 	if s == nil {
-		return trap.Run()
+		return e.listenNative(c)
 	}
 	if v, ok := renewed(t, c, s, e.listen); ok {
 		return v

@@ -58,7 +58,10 @@ func (a *arena) Inode(fd int32) (uint64, unix.Errno) {
 
 func (a *arena) Borrow(int32) (int, unix.Errno) { return -1, unix.EPERM }
 
-func (a *arena) StatusFlags(int32) (int, unix.Errno) { return a.flags, 0 }
+func (a *arena) Protocol(int32) (string, unix.Errno) { return "", unix.EOPNOTSUPP }
+
+func (a *arena) CloseOnExec(int32) (bool, unix.Errno) { return a.flags&unix.O_CLOEXEC != 0, 0 }
+func (a *arena) StatusFlags(int32) (int, unix.Errno)  { return a.flags, 0 }
 
 // run takes a verdict to its end as an engine would: native calls end with ret,
 // waits time out, receives find nothing. It fails if the end does not come.

@@ -22,10 +22,15 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 		// It is about the stream's own urgent mark.
 		return trap.Run()
 	}
-	on := ifreq.Socket{Family: unix.AF_UNIX}
 	if s != nil {
-		on = ifreq.Socket{Family: s.id().family, Type: s.id().typ}
+		return e.ioctlOn(t, c, s.id().family, s.id().typ)
 	}
+	return e.ioctlOn(t, c, unix.AF_UNIX, 0)
+}
+
+// ioctlOn answers a request on a socket of that family and type.
+func (e *Emulator) ioctlOn(t trap.Task, c trap.Call, family, typ int) trap.Verdict {
+	on := ifreq.Socket{Family: family, Type: typ}
 	set := func() *rtnl.Host {
 		if !e.mayConfigure(t.TID()) {
 			return nil

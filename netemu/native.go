@@ -111,6 +111,9 @@ func (u *unixNames) reachable(t trap.Task, name string) bool {
 func (e *Emulator) bindNative(t trap.Task, c trap.Call, raw []byte) trap.Verdict {
 	fd := c.Int32(0)
 	if f, errno := abi.Family(raw); errno != 0 || f != unix.AF_UNIX {
+		if e.outside.Outside != nil {
+			return refuseForeign(unix.SYS_BIND, fd, raw)
+		}
 		return judgeForeign(t, fd)
 	}
 	name := unixPath(raw)
@@ -143,12 +146,25 @@ func autobound(t trap.Task, fd int32) string {
 // connectNative is connect(2) on a socket that is none of ours. An inet socket
 // that the program was started with must not lead out of the sandbox.
 func (e *Emulator) connectNative(t trap.Task, fd int32, raw []byte) trap.Verdict {
+	return e.reachNative(t, fd, raw, func() trap.Verdict {
+		if e.outside.Outside == nil {
+			return trap.Run()
+		}
+		return connectUnix(t, fd, raw)
+	})
+}
+
+// reachNative goes on with permitted if the task may reach the address.
+func (e *Emulator) reachNative(t trap.Task, fd int32, raw []byte, permitted func() trap.Verdict) trap.Verdict {
 	if f, errno := abi.Family(raw); errno != 0 || f != unix.AF_UNIX {
+		if e.outside.Outside != nil {
+			return refuseForeign(unix.SYS_CONNECT, fd, raw)
+		}
 		return judgeForeign(t, fd)
 	}
 	name := unixPath(raw)
 	if e.names.reachable(t, name) {
-		return trap.Run()
+		return permitted()
 	}
 	if _, errno := t.Inode(fd); errno != 0 {
 		return trap.Fail(errno)
@@ -191,7 +207,7 @@ func unixSockets(inode uint64) iter.Seq[[]string] {
 // of ours: an address with it is judged as connect's is.
 func (e *Emulator) sendNative(t trap.Task, c trap.Call) trap.Verdict {
 	if _, errno := t.Inode(c.Int32(0)); errno != 0 {
-		return trap.Run()
+		return e.runSend(c)
 	}
 	switch c.NR {
 	case unix.SYS_SENDTO:
@@ -212,16 +228,19 @@ func (e *Emulator) sendNative(t trap.Task, c trap.Call) trap.Verdict {
 			return v
 		}
 	}
-	return trap.Run()
+	return e.runSend(c)
 }
 
 func (e *Emulator) judgeName(t trap.Task, c trap.Call, addr uint64, length int32) trap.Verdict {
 	if addr == 0 || length < 2 {
-		return trap.Run()
+		return e.runSend(c)
 	}
 	raw, errno := copyAddress(t, addr, length)
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
-	return e.connectNative(t, c.Int32(0), raw)
+	if f, _ := abi.Family(raw); e.outside.Outside != nil && f != unix.AF_UNIX {
+		return onUnix(c.Int32(0), func(trap.Task, int) unix.Errno { return unix.EINVAL }) // unix_validate_addr
+	}
+	return e.reachNative(t, c.Int32(0), raw, func() trap.Verdict { return e.runSend(c) })
 }

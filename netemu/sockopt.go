@@ -64,7 +64,7 @@ const maxOption = 4096
 func (e *Emulator) setsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	s := e.find(t, c.Int32(0))
 	if s == nil {
-		return trap.Run()
+		return e.setNativeOption(t, c)
 	}
 	a := argument{t: t, addr: c.Pointer(3), length: int(c.Int32(4))}
 	if a.length < 0 {

@@ -67,7 +67,10 @@ func (o *optionTask) Inode(fd int32) (uint64, unix.Errno) {
 
 func (o *optionTask) Borrow(int32) (int, unix.Errno) { return -1, unix.EPERM }
 
-func (o *optionTask) StatusFlags(int32) (int, unix.Errno) { return unix.O_NONBLOCK, 0 }
+func (o *optionTask) Protocol(int32) (string, unix.Errno) { return "", unix.EOPNOTSUPP }
+
+func (o *optionTask) CloseOnExec(int32) (bool, unix.Errno) { return false, 0 }
+func (o *optionTask) StatusFlags(int32) (int, unix.Errno)  { return unix.O_NONBLOCK, 0 }
 
 func newOptionTask(t *testing.T) *optionTask {
 	t.Helper()

@@ -105,20 +105,28 @@ func (s *stream) endpoint() *stack.Endpoint { s.mu.Lock(); defer s.mu.Unlock(); 
 
 // newStream makes a TCP socket and installs its surrogate.
 func (e *Emulator) newStream(id identity, flags int) trap.Verdict {
-	ep, errno := e.newEndpoint(id.family)
+	s, file, errno := e.startStream(id, flags)
 	if errno != 0 {
 		return trap.Fail(errno)
+	}
+	return install(file, flags, s.close)
+}
+
+func (e *Emulator) startStream(id identity, flags int) (*stream, int, unix.Errno) {
+	ep, errno := e.newEndpoint(id.family)
+	if errno != 0 {
+		return nil, -1, errno
 	}
 	idle := e.borrow
 	sur, pair, err := newSurrogate(idle, flags&unix.SOCK_NONBLOCK != 0)
 	if err != nil {
 		ep.Close()
-		return trap.Fail(surrogateErrno(err))
+		return nil, -1, surrogateErrno(err)
 	}
 	id.inode = pair.Inode
 	s := e.prepareStream(id, ep, sur)
 	s.start(idle)
-	return install(pair.T, flags, s.close)
+	return s, pair.T, 0
 }
 
 func (e *Emulator) newEndpoint(family int) (*stack.Endpoint, unix.Errno) {

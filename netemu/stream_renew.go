@@ -80,6 +80,10 @@ func (s *stream) renewLocked(t trap.Task, fd int32, idle bool, left leftover, th
 	if errno != 0 {
 		return trap.Fail(errno)
 	}
+	closed, errno := t.CloseOnExec(fd)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
 	s.endLocked(0, true)
 	ep, errno := s.e.newEndpoint(s.idn.family)
 	if errno != 0 {
@@ -98,7 +102,7 @@ func (s *stream) renewLocked(t trap.Task, fd int32, idle bool, left leftover, th
 	n.start(idle)
 	keepOptions(s, n, pair.T)
 	n.keepBoundLocked(ep)
-	i := &trap.Install{File: pair.T, At: fd, CloseOnExec: flags&unix.O_CLOEXEC != 0, Failed: func(unix.Errno) { n.close() }}
+	i := &trap.Install{File: pair.T, At: fd, CloseOnExec: closed, Failed: func(unix.Errno) { n.close() }}
 	i.Then = func(t trap.Task, fd int32) trap.Verdict { return then(t, fd, n) }
 	return i.Verdict()
 }

@@ -13,10 +13,18 @@ import (
 // Filter is an assembled program for seccomp(2), SECCOMP_SET_MODE_FILTER.
 type Filter []unix.SockFilter
 
-// Build assembles the filter for the machine it runs on. With sysctls, opens
-// for writing are trapped too: see [CanWriteSysctl].
-func Build(sysctls bool) (Filter, error) {
-	return build(table(sysctls), libseccomp.ActionTrace)
+// Options are what of a filter depends on machine and sandbox.
+type Options struct {
+	// Sysctls has opens for writing trapped too: see [CanWriteSysctl].
+	Sysctls bool
+	// HostSockets lets the kernel make TCP and UDP sockets: what they may be used
+	// for is judged by the calls that need it.
+	HostSockets bool
+}
+
+// Build assembles the filter for the machine it runs on.
+func Build(o Options) (Filter, error) {
+	return build(table(o), libseccomp.ActionTrace)
 }
 
 // build assembles rules, in which calls that are trapped return trapped.
@@ -42,7 +50,7 @@ var trapped = func() map[int]bool {
 	if err != nil {
 		return m // Build fails for the same reason, before any task runs.
 	}
-	for _, r := range table(true) {
+	for _, r := range table(Options{Sysctls: true}) {
 		if nr, ok := info.SyscallNames[r.name]; ok && (r.act == trap || r.act == look) {
 			m[nr] = true
 		}

@@ -47,7 +47,7 @@ const (
 )
 
 func TestRows(t *testing.T) {
-	insns, err := assemble(table(true), libseccomp.ActionTrace)
+	insns, err := assemble(table(Options{Sysctls: true}), libseccomp.ActionTrace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	notifying, err := assemble(table(true), libseccomp.ActionUserNotify, step)
+	notifying, err := assemble(table(Options{Sysctls: true}), libseccomp.ActionUserNotify, step)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestRows(t *testing.T) {
 // TestReading: where the kernel refuses to write the files of the emulation's,
 // opens for writing are not trapped.
 func TestReading(t *testing.T) {
-	insns, err := assemble(table(false), libseccomp.ActionTrace)
+	insns, err := assemble(table(Options{}), libseccomp.ActionTrace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestReading(t *testing.T) {
 // TestEveryRule: every rule that has no condition holds whatever the
 // arguments, and no number beside the rules is touched.
 func TestEveryRule(t *testing.T) {
-	insns, err := assemble(table(true), libseccomp.ActionTrace)
+	insns, err := assemble(table(Options{Sysctls: true}), libseccomp.ActionTrace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestEveryRule(t *testing.T) {
 	}
 	info := machine(t)
 	byNR := map[int]rule{}
-	for _, r := range table(true) {
+	for _, r := range table(Options{Sysctls: true}) {
 		byNR[info.SyscallNames[r.name]] = r
 		if r.why == "" {
 			t.Errorf("%s has no reason", r.name)
@@ -243,7 +243,7 @@ func TestEveryRule(t *testing.T) {
 
 // TestForeignABI: i386, x32 and numbers that are none.
 func TestForeignABI(t *testing.T) {
-	insns, err := assemble(table(true), libseccomp.ActionTrace)
+	insns, err := assemble(table(Options{Sysctls: true}), libseccomp.ActionTrace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ func TestForeignABI(t *testing.T) {
 // TestHotPath bounds what an untrapped call costs where the kernel keeps no
 // bitmap of allowed calls.
 func TestHotPath(t *testing.T) {
-	insns, err := assemble(table(true), libseccomp.ActionTrace)
+	insns, err := assemble(table(Options{Sysctls: true}), libseccomp.ActionTrace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +342,7 @@ func steps(t *testing.T, insns []bpf.Instruction, in []byte) int {
 }
 
 func TestBuild(t *testing.T) {
-	f, err := Build(true)
+	f, err := Build(Options{Sysctls: true})
 	if err != nil || len(f) == 0 {
 		t.Fatalf("%d instructions, %v", len(f), err)
 	}

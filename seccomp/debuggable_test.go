@@ -23,8 +23,8 @@ func TestDebuggable(t *testing.T) {
 		}
 		return vm
 	}
-	free := vmOf(debuggable(table(true)), libseccomp.ActionUserNotify)
-	held := vmOf(table(true), libseccomp.ActionUserNotify, step)
+	free := vmOf(debuggable(table(Options{Sysctls: true})), libseccomp.ActionUserNotify)
+	held := vmOf(table(Options{Sysctls: true}), libseccomp.ActionUserNotify, step)
 	info := machine(t)
 	run := func(vm *bpf.VM, nr int, args [6]uint64) uint32 {
 		got, err := vm.Run(data(uint32(info.ID), uint32(nr), args))

@@ -16,8 +16,8 @@ const StepNR = x32Bit - 1
 
 // BuildNotify is [Build] for an engine that is told of calls by notifications
 // (seccomp_unotify(2)).
-func BuildNotify(sysctls bool) (Filter, error) {
-	return build(table(sysctls), libseccomp.ActionUserNotify, step)
+func BuildNotify(o Options) (Filter, error) {
+	return build(table(o), libseccomp.ActionUserNotify, step)
 }
 
 // step is the leaf of StepNR.
@@ -25,8 +25,8 @@ var step = leaf{StepNR, rule{act: look}}
 
 // BuildDebuggable is [BuildNotify] for tasks that have no tracer, or one in the box.
 // It has no SECCOMP_RET_TRACE: the call would be that tracer's to let through.
-func BuildDebuggable(sysctls bool) (Filter, error) {
-	return build(debuggable(table(sysctls)), libseccomp.ActionUserNotify)
+func BuildDebuggable(o Options) (Filter, error) {
+	return build(debuggable(table(o)), libseccomp.ActionUserNotify)
 }
 
 // debuggable is rules for tasks that may trace each other. What a tracer does with
@@ -47,7 +47,8 @@ func debuggable(rules []rule) []rule {
 }
 
 // Notified says whether the filter of [BuildNotify] notifies of call nr with
-// these arguments.
+// these arguments; with HostSockets of fewer socket(2)s, of which none is ever
+// interrupted or made for a task.
 func Notified(nr int, args *[6]uint64, sysctls bool) bool {
 	for _, r := range notified[sysctls][nr] {
 		if r.matches(args) {
@@ -77,7 +78,7 @@ func trapsByNumber(sysctls bool) map[int][]rule {
 	if err != nil {
 		return m // Build fails for the same reason, before any task runs.
 	}
-	for _, r := range table(sysctls) {
+	for _, r := range table(Options{Sysctls: sysctls}) {
 		if nr, ok := info.SyscallNames[r.name]; ok && r.act == trap {
 			m[nr] = append(m[nr], r)
 		}

@@ -26,9 +26,13 @@ func overrides() bool {
 	return (sets[0].Effective|sets[0].Permitted)&(1<<unix.CAP_DAC_OVERRIDE) != 0
 }
 
-// table is all rules. With sysctls, opens for writing are trapped, too.
-func table(sysctls bool) []rule {
-	return slices.Concat(rules, opens(sysctls), legacyOpens(sysctls))
+// table is all rules.
+func table(o Options) []rule {
+	list := slices.Concat(rules, opens(o.Sysctls), legacyOpens(o.Sysctls))
+	if o.HostSockets {
+		list[0] = hostSocket
+	}
+	return list
 }
 
 const why = "files of /proc/net, /proc/sys/net and /sys/class/net are the emulation's; the path is in memory, out of the filter's sight"

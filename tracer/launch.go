@@ -34,6 +34,9 @@ type Options struct {
 	PassFDs []int
 	// Engine is how trapped calls reach the handler.
 	Engine Engine
+	// HostSockets lets the kernel make the program's TCP and UDP sockets; the handler
+	// judges what they are used for.
+	HostSockets bool
 	// Handler answers the trapped calls.
 	Handler trap.Handler
 	Log     *slog.Logger
@@ -123,7 +126,7 @@ func isNoListener(err error) bool {
 // process is there before Spawn: with a front the program runs on its own then.
 func run(o Options, front *notify.Engine, caught *signals) (ExitStatus, error) {
 	terminal := terminal{caught: caught}
-	c := ptrace.Config{Handler: o.Handler, Log: o.Log, MainStopped: terminal.stop}
+	c := ptrace.Config{Handler: o.Handler, Log: o.Log, HostSockets: o.HostSockets, MainStopped: terminal.stop}
 	if front != nil {
 		c.Front = front
 		defer front.Stop()
@@ -156,7 +159,7 @@ func run(o Options, front *notify.Engine, caught *signals) (ExitStatus, error) {
 func runFree(o Options, caught *signals) (ExitStatus, error) {
 	front := notify.New(o.Handler, o.Log)
 	defer front.Stop() // after the last task
-	e, err := ptrace.New(ptrace.Config{Handler: o.Handler, Log: o.Log, Front: front, Free: true})
+	e, err := ptrace.New(ptrace.Config{Handler: o.Handler, Log: o.Log, HostSockets: o.HostSockets, Front: front, Free: true})
 	if err != nil {
 		return ExitStatus{}, err
 	}

@@ -36,9 +36,14 @@ type Task interface {
 	// Inode is the sockfs inode of descriptor fd. EBADF: not open.
 	// ENOTSOCK: open, and no socket.
 	Inode(fd int32) (uint64, unix.Errno)
+	// Protocol is the kernel's name of the protocol of the socket at descriptor fd:
+	// "TCP", "UDPv6", "UNIX-STREAM" and so on.
+	Protocol(fd int32) (string, unix.Errno)
 	// StatusFlags are the file status flags (O_NONBLOCK) of descriptor fd, as
 	// F_GETFL would tell.
 	StatusFlags(fd int32) (int, unix.Errno)
+	// CloseOnExec says whether descriptor fd has FD_CLOEXEC.
+	CloseOnExec(fd int32) (bool, unix.Errno)
 	// Borrow gives the supervisor a copy of descriptor fd, to close soon: the
 	// emulation knows by S that every copy of T is closed. EPERM: not allowed
 	// here.

@@ -24,6 +24,8 @@ const (
 	KindReceive
 	// KindClose: the task loses a descriptor; see [Close].
 	KindClose
+	// KindLend: the supervisor gets a copy of a descriptor; see [Lend].
+	KindLend
 )
 
 // Verdict is the emulation's answer to a call. Make one with Done, Fail,
@@ -37,6 +39,7 @@ type Verdict struct {
 	Wait    *Wait
 	Receive *Receive
 	Close   *Close
+	Lend    *Lend
 }
 
 // Native lets the kernel run the call as the task made it. With Args, other
@@ -73,6 +76,9 @@ const MaxCopy = 128
 // the call; with a nil Then it returns the number. EMFILE and the like end the call
 // with that errno after Failed, if set, was called.
 //
+// With Watched the epoll registrations of the descriptor that is replaced are made
+// anew for File, where that can be had: where Task's Borrow can.
+//
 // With Use the descriptor is there for one run of the trapped call only: with
 // the arguments that Use returns for it. Then it is closed, and the call returns
 // what that run did. TrapPolls has poll(2), select(2), epoll_wait(2) and their
@@ -82,6 +88,7 @@ type Install struct {
 	CloseOnExec bool
 	At          int32
 	Use         func(fd int32) [6]uint64
+	Watched     bool
 	TrapPolls   bool
 	Then        func(t Task, fd int32) Verdict
 	Failed      func(errno unix.Errno)
@@ -142,6 +149,15 @@ type Close struct {
 	Next Verdict
 }
 
+// Lend gives the supervisor a copy of the task's descriptor FD for as long as Then
+// runs, whose verdict goes on with the call; it must not be the cheap form of Native.
+// It is Task's Borrow where that is allowed, else the task is made to send the
+// descriptor. EBADF and the like end the call.
+type Lend struct {
+	FD   int32
+	Then func(t Task, file int) Verdict
+}
+
 // Done ends the call with value v.
 func Done(v int64) Verdict { return Verdict{Kind: KindDone, Value: v} }
 
@@ -170,6 +186,9 @@ func (i *Install) Verdict() Verdict { return Verdict{Kind: KindInstall, Install:
 
 // Verdict wraps a Close.
 func (c *Close) Verdict() Verdict { return Verdict{Kind: KindClose, Close: c} }
+
+// Verdict wraps a Lend.
+func (l *Lend) Verdict() Verdict { return Verdict{Kind: KindLend, Lend: l} }
 
 // Verdict wraps a Wait.
 func (w *Wait) Verdict() Verdict { return Verdict{Kind: KindWait, Wait: w} }

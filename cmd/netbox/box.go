@@ -16,6 +16,7 @@ import (
 	"netbox/netemu/rtnl"
 	"netbox/netemu/stack"
 	"netbox/netemu/uplink"
+	"netbox/netemu/uplink/host"
 	"netbox/netemu/uplink/nat"
 	"netbox/netemu/uplink/none"
 	"netbox/netemu/uplink/relay"
@@ -28,6 +29,7 @@ import (
 type box struct {
 	o         options
 	uplink    uplink.Uplink
+	direct    *host.Uplink // nil: another uplink
 	echo      *lazyEcho
 	shortcuts *relay.Shortcuts // nil: no fast path
 	forwarder *dns.Forwarder
@@ -70,8 +72,27 @@ func (b *box) makeUplink() error {
 	b.forwarder = f
 	b.answers = b.o.names.Over(f)
 	b.echo = &lazyEcho{log: b.o.log}
-	b.uplink = nat.New(nat.Config{HostLoopback: b.o.hostLoopback, Echo: b.echo, Shortcuts: b.shortcuts, Log: b.o.log})
+	c := nat.Config{HostLoopback: b.o.hostLoopback, Echo: b.echo, Shortcuts: b.shortcuts, Log: b.o.log}
+	if b.o.uplink == "host" {
+		b.direct = host.New(c, b.resolverPorts()...)
+		b.uplink = b.direct
+		return nil
+	}
+	b.uplink = nat.New(c)
 	return nil
+}
+
+// resolverAddrs are where the resolver answers beyond the link.
+func (b *box) resolverAddrs() []netip.Addr {
+	return b.o.resolver.Routed(uplink.Nameserver4, uplink.Nameserver6)
+}
+
+func (b *box) resolverPorts() []netip.AddrPort {
+	var list []netip.AddrPort
+	for _, a := range b.resolverAddrs() {
+		list = append(list, netip.AddrPortFrom(a, dns.Port))
+	}
+	return list
 }
 
 func (b *box) makeSim() error {
@@ -117,9 +138,8 @@ func (b *box) serveNames() error {
 		return nil
 	}
 	b.resolver, b.stub = dns.NewServer(b.answers, b.o.log), dns.NewServer(b.answers, b.o.log)
-	if b.o.uplink == "nat" {
-		at := b.o.resolver.Routed(uplink.Nameserver4, uplink.Nameserver6)
-		if err := b.resolver.Listen(b.uplink.Stack(), at...); err != nil {
+	if b.o.uplink == "nat" || b.o.uplink == "host" {
+		if err := b.resolver.Listen(b.uplink.Stack(), b.resolverAddrs()...); err != nil {
 			return err
 		}
 	}
@@ -160,10 +180,15 @@ func (b *box) publish() error {
 }
 
 func (b *box) emulate() error {
-	b.emulator = netemu.New(netemu.Config{
+	c := netemu.Config{
 		Stack: b.host, Netlink: netlink.NewServer(rtnl.New(b.host)), Log: b.o.log, AllowUnix: b.o.allowUnix,
 		YieldPort: b.yieldPort, Shortcuts: b.shortcuts, Borrow: tracer.CanBorrow(),
-	})
+		Debuggable: b.o.engine == tracer.Debuggable, Passed: append([]int{0, 1, 2}, b.o.passFDs...),
+	}
+	if b.direct != nil {
+		c.Outside = b.direct
+	}
+	b.emulator = netemu.New(c)
 	return nil
 }
 
@@ -179,6 +204,9 @@ func (b *box) close() {
 	if b.emulator != nil {
 		b.emulator.Drain(drainLimit)
 		b.report()
+		if b.direct != nil {
+			b.o.log.Debug("direct sockets ended", "stats", b.emulator.DirectStats())
+		}
 	}
 	if d, ok := b.uplink.(uplink.Drainer); ok && b.host != nil {
 		d.Drain(ctx)

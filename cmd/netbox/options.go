@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -66,7 +67,7 @@ func parseOptions(c *cli.Context) (options, error) {
 		o.ports = append(o.ports, spec)
 	}
 	if len(o.ports) > 0 && o.uplink == "none" {
-		return o, errors.New("-p: a sandbox without an uplink has no way in; use --uplink nat or sim")
+		return o, errors.New("-p: a sandbox without an uplink has no way in; use --uplink nat, host or sim")
 	}
 	o.report, err = openReport(c.String("report"))
 	return o, err
@@ -94,12 +95,12 @@ func (o *options) parseUplink(c *cli.Context) error {
 		o.uplink = "sim"
 	}
 	switch {
-	case o.uplink != "nat" && o.uplink != "sim" && o.uplink != "none":
-		return fmt.Errorf("--uplink %q: want nat, sim or none", o.uplink)
+	case !slices.Contains([]string{"nat", "host", "sim", "none"}, o.uplink):
+		return fmt.Errorf("--uplink %q: want nat, host, sim or none", o.uplink)
 	case o.simFile != "" && o.uplink != "sim":
 		return fmt.Errorf("--sim is for --uplink sim, not %s", o.uplink)
-	case o.hostLoopback && o.uplink != "nat":
-		return fmt.Errorf("--host-loopback is for --uplink nat, not %s", o.uplink)
+	case o.hostLoopback && o.uplink != "nat" && o.uplink != "host":
+		return fmt.Errorf("--host-loopback is for --uplink nat or host, not %s", o.uplink)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ Examples:
 
 func runFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "uplink", Value: "nat", Usage: "where packets leave: nat (the host's network), sim (a simulated internet), none"},
+		&cli.StringFlag{Name: "uplink", Value: "nat", Usage: "where packets leave: nat (the host's network), host (the same by the host's own TCP and UDP sockets, which is faster), sim (a simulated internet), none"},
 		&cli.StringFlag{Name: "sim", Usage: "simulate the internet described in YAML `FILE` (implies --uplink sim)"},
 		&cli.StringFlag{Name: "engine", Value: "auto", EnvVars: []string{"NETBOX_ENGINE"}, Usage: "how system calls are trapped: notify, ptrace, or auto for the first that can be had"},
 		&cli.BoolFlag{Name: "debuggable", EnvVars: []string{"NETBOX_DEBUGGABLE"}, Usage: "let strace, gdb and the like trace inside the sandbox (needs the engine notify)"},
@@ -86,7 +86,7 @@ func run(o options) error {
 	}
 	status, err := tracer.Launch(tracer.Options{
 		Args: o.args, Env: os.Environ(), PassFDs: o.passFDs,
-		Engine: o.engine, Handler: b.emulator, Log: o.log,
+		Engine: o.engine, HostSockets: o.uplink == "host", Handler: b.emulator, Log: o.log,
 	})
 	b.close()
 	var exec *tracer.ExecError

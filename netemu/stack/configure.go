@@ -244,7 +244,9 @@ func (s *Stack) refused(dst netip.Addr) unix.Errno {
 	return 0
 }
 
-// isOwn says whether ip is an address of the host.
+// IsOwn says whether ip is an address of the host.
+func (s *Stack) IsOwn(ip netip.Addr) bool { return s.isOwn(ip) }
+
 func (s *Stack) isOwn(ip netip.Addr) bool {
 	return s.net.CheckLocalAddress(0, netProto(ip), fromAddr(ip)) != 0
 }

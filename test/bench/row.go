@@ -53,7 +53,9 @@ type row struct {
 
 // aims are the shares of native that issue 4 asks of netbox.
 type aims struct {
-	usual, noFastPath, ptrace, host float64
+	usual, noFastPath, ptrace float64
+	// host and hostPtrace are for the uplink host, with either engine.
+	host, hostPtrace float64
 }
 
 var (
@@ -68,8 +70,8 @@ func client(verb string) []string { return []string{"CLIENT", verb, "SPELL", "HO
 func calls(verb string) []string { return []string{"CLIENT", verb, "SPELL"} }
 
 var (
-	bulk    = aims{0.90, 0.50, 0.90, 0.98}
-	untaken = aims{0.98, 0.98, 0.98, 0.98}
+	bulk    = aims{0.90, 0.50, 0.90, 0.98, 0.98}
+	untaken = aims{0.98, 0.98, 0.98, 0.98, 0.98}
 )
 
 var rows = []row{
@@ -83,25 +85,25 @@ var rows = []row{
 	{name: "bulk TCP up", command: client("up"), unit: bytesSecond, peers: true, relay: true, aims: bulk},
 	{name: "bulk TCP down, 4 streams", command: client("down4"), unit: bytesSecond, peers: true, relay: true, aims: bulk},
 	{name: "bulk TCP up, 4 streams", command: client("up4"), unit: bytesSecond, peers: true, relay: true, aims: bulk},
-	{name: "TCP round trip, 1 byte, p50", command: client("rtt"), unit: nanoseconds, peers: true, relay: true, pinned: true, aims: aims{0.60, 0.30, 0.60, 0.98}},
-	{name: "connect, echo, close (C)", command: client("connect"), unit: perSecond, peers: true, pinned: true, aims: aims{0.60, 0.30, 0.35, 0.80}},
-	{name: "connect, echo, close (static Go)", command: []string{"BENCH", "connect", "SPELL", "HOST", "PORT"}, unit: perSecond, pinned: true, aims: aims{0.60, 0.30, 0.35, 0.80}},
+	{name: "TCP round trip, 1 byte, p50", command: client("rtt"), unit: nanoseconds, peers: true, relay: true, pinned: true, aims: aims{0.60, 0.30, 0.60, 0.98, 0.98}},
+	{name: "connect, echo, close (C)", command: client("connect"), unit: perSecond, peers: true, pinned: true, aims: aims{0.60, 0.30, 0.35, 0.80, 0.50}},
+	{name: "connect, echo, close (static Go)", command: []string{"BENCH", "connect", "SPELL", "HOST", "PORT"}, unit: perSecond, pinned: true, aims: aims{0.60, 0.30, 0.35, 0.80, 0.50}},
 	{name: "in-box loopback, bulk", command: calls("inside-down"), unit: bytesSecond, aims: aims{usual: 1, noFastPath: 0.40, ptrace: 1}},
 	{name: "in-box loopback, 1-byte round trip, p50", command: calls("inside-rtt"), unit: nanoseconds, inside: true, pinned: true, aims: aims{usual: 1, noFastPath: 0.40, ptrace: 1}},
 
-	{name: "UDP round trip, connected, p50", command: client("udp"), unit: nanoseconds, peers: true, relay: true, udp: true, pinned: true, aims: aims{usual: 0.40, noFastPath: 0.30, host: 0.95}},
+	{name: "UDP round trip, connected, p50", command: client("udp"), unit: nanoseconds, peers: true, relay: true, udp: true, pinned: true, aims: aims{usual: 0.40, noFastPath: 0.30, host: 0.95, hostPtrace: 0.95}},
 	{name: "UDP round trip, sendto and recvfrom, p50", command: client("udp-to"), unit: nanoseconds, peers: true, udp: true, pinned: true, aims: aims{usual: 0.30, noFastPath: 0.25, host: 0.60}},
-	{name: "DNS-like: a fresh UDP socket a query", command: client("query"), unit: perSecond, peers: true, udp: true, pinned: true, aims: aims{0.25, 0.20, 0.12, 0.40}},
+	{name: "DNS-like: a fresh UDP socket a query", command: client("query"), unit: perSecond, peers: true, udp: true, pinned: true, aims: aims{0.25, 0.20, 0.12, 0.40, 0.20}},
 
-	{name: "wrk, 64 connections kept alive (nginx)", command: []string{"wrk", "-t1", "-c64", "-d1s", "http://HOST:HTTP/"}, figure: wrkRate, unit: perSecond, peers: true, needs: []string{"wrk", "nginx"}, aims: aims{0.80, 0.45, 0.80, 0.98}},
-	{name: "redis-benchmark, 50 connections", command: []string{"redis-benchmark", "--csv", "-h", "HOST", "-p", "REDIS", "-c", "50", "-n", "REQUESTS", "-t", "get"}, figure: redisRate, unit: perSecond, peers: true, needs: []string{"redis-benchmark", "redis-server"}, aims: aims{0.70, 0.40, 0.70, 0.95}},
+	{name: "wrk, 64 connections kept alive (nginx)", command: []string{"wrk", "-t1", "-c64", "-d1s", "http://HOST:HTTP/"}, figure: wrkRate, unit: perSecond, peers: true, needs: []string{"wrk", "nginx"}, aims: aims{0.80, 0.45, 0.80, 0.98, 0.98}},
+	{name: "redis-benchmark, 50 connections", command: []string{"redis-benchmark", "--csv", "-h", "HOST", "-p", "REDIS", "-c", "50", "-n", "REQUESTS", "-t", "get"}, figure: redisRate, unit: perSecond, peers: true, needs: []string{"redis-benchmark", "redis-server"}, aims: aims{0.70, 0.40, 0.70, 0.95, 0.95}},
 
 	{name: "stat loop, one call", command: calls("stat"), unit: nanoseconds, aims: untaken},
 	{name: "stat loop, one call, CPU time", command: calls("stat-cpu"), unit: nanoseconds, aims: untaken},
 	{name: "the same, natively under a filter that allows all", command: calls("stat-cpu"), floor: calls("stat-floor"), unit: nanoseconds},
 	{name: "open loop, open and close", command: calls("open"), unit: nanoseconds},
 	{name: "fork loop, one fork", command: calls("fork"), unit: nanoseconds},
-	{name: "fork and exec loop, one true", command: calls("exec"), unit: nanoseconds, aims: aims{0.80, 0.80, 0.50, 0.80}},
+	{name: "fork and exec loop, one true", command: calls("exec"), unit: nanoseconds, aims: aims{0.80, 0.80, 0.50, 0.80, 0.50}},
 
 	{name: "supervisor's resident memory, one connection", command: client("idle"), unit: bytesHeld, looks: true, figure: printed("one resident"), peers: true},
 }

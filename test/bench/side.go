@@ -55,6 +55,8 @@ var sides = []side{
 		aim: func(a aims) float64 { return a.usual }},
 	{name: "--uplink host", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--uplink", "host", "--"}), supervisors: netbox,
 		only: []table{mainTable, scaleTable}, aim: func(a aims) float64 { return a.host }},
+	{name: "host, ptrace", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--uplink", "host", "--engine", "ptrace", "--"}), supervisors: netbox,
+		only: []table{mainTable}, aim: func(a aims) float64 { return a.hostPtrace }},
 	{name: "--no-fast-path", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--no-fast-path", "--"}), supervisors: netbox,
 		only: []table{mainTable, scaleTable}, aim: func(a aims) float64 { return a.noFastPath }},
 	{name: "--engine ptrace", host: "10.0.2.2", prefix: slices.Concat(netboxRun, []string{"--engine", "ptrace", "--"}), supervisors: netbox,

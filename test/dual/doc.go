@@ -16,6 +16,7 @@
 //	-cases REGEXP   only these, as program/case
 //	-where LIST     of native,debuggable,notify,ptrace
 //	-users LIST     of root,nobody
+//	-uplink NAME    sim, or host, whose direct sockets reach the same hosts
 //	-jobs N         how many cases run at once
 //	-table FILE     where the whole table is written: build/dual.txt
 package dual

@@ -83,10 +83,10 @@ func columns(t *testing.T) []column {
 			c := column{name: place + "/" + u.Name, place: testprogs.Native, user: u}
 			if place != "native" {
 				c.place = testprogs.Netbox
-				c.netbox = []string{netboxBinary(t), "run", "--engine", place, "--uplink", "sim", "--"}
+				c.netbox = []string{netboxBinary(t), "run", "--engine", place, "--uplink", *uplinkFlag, "--"}
 				if place == "debuggable" {
 					c.place = testprogs.Debuggable
-					c.netbox = []string{netboxBinary(t), "run", "--debuggable", "--uplink", "sim", "--"}
+					c.netbox = []string{netboxBinary(t), "run", "--debuggable", "--uplink", *uplinkFlag, "--"}
 				}
 			}
 			list = append(list, c)
@@ -101,7 +101,7 @@ func columns(t *testing.T) []column {
 // packets is a column without the fast path, for the programs that have streams.
 func packets(c column) column {
 	c.name = "packets/" + c.user.Name
-	c.netbox = []string{c.netbox[0], "run", "--no-fast-path", "--uplink", "sim", "--"}
+	c.netbox = []string{c.netbox[0], "run", "--no-fast-path", "--uplink", *uplinkFlag, "--"}
 	c.programs = strings.Fields("share epoll poll accept connect signals interrupt scale tcp stream names " + testprogs.GoProgram)
 	return c
 }

@@ -13,9 +13,10 @@ import (
 )
 
 var (
-	casesFlag = flag.String("cases", "", "regular expression of the program/case to run")
-	whereFlag = flag.String("where", everywhere, "places to run at")
-	usersFlag = flag.String("users", "root,nobody", "users to run as")
+	casesFlag  = flag.String("cases", "", "regular expression of the program/case to run")
+	whereFlag  = flag.String("where", everywhere, "places to run at")
+	usersFlag  = flag.String("users", "root,nobody", "users to run as")
+	uplinkFlag = flag.String("uplink", "sim", "netbox's uplink: sim or host, which reach the same hosts")
 	// Most of a case's time is waiting, so more run at once than there are
 	// processors; the limits leave room for it.
 	jobsFlag = flag.Int("jobs", 4, "cases run at once")
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) { world.Main(m, bed.Remove) }
 
 // everything tells whether the flags leave nothing out, nor the user's rights.
 func everything() bool {
-	return *casesFlag == "" && *whereFlag == everywhere && *usersFlag == "root,nobody" && os.Geteuid() == 0
+	return *uplinkFlag == "sim" && *casesFlag == "" && *whereFlag == everywhere && *usersFlag == "root,nobody" && os.Geteuid() == 0
 }
 
 // chosen tells whether the flags ask for this case.

@@ -61,6 +61,8 @@ func (t *task) step(v trap.Verdict) (next trap.Verdict, more bool) {
 		return t.nap(v.Wait)
 	case trap.KindReceive:
 		return t.receive(v.Receive)
+	case trap.KindLend:
+		return t.lend(v.Lend), true
 	case trap.KindClose:
 		if t.e.free() { // nobody but the task can close its descriptor
 			return v.Close.Next, true

@@ -12,6 +12,7 @@
 //     the file whoever makes it (getsockopt, setsockopt, shutdown): made on a copy of the
 //     descriptor (pidfd_getfd(2)).
 //   - Install: SECCOMP_IOCTL_NOTIF_ADDFD.
+//   - Lend: such a copy.
 //   - Receive: recvmsg(2) on such a copy; the payload is written to the task's memory.
 //   - Wait: the supervisor polls such a copy, or is told by the emulation, for a moment, a
 //     nap, in which most answers of a network nearby come.

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"netbox/tracer/proc"
 	"netbox/trap"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +19,12 @@ func (t *task) install(v trap.Verdict) (trap.Verdict, bool) {
 		t.handOver(v)
 		return trap.Verdict{}, false
 	}
+	var watches proc.Watches
+	if in.Watched {
+		watches = proc.TakeWatches(t.th.tid, t.th.pid, in.At)
+	}
 	fd, errno := t.give(in.File, in.At, in.CloseOnExec)
+	watches.Put() // on the old file, if it is that still
 	if errno != 0 {
 		if in.Failed != nil {
 			in.Failed(errno)

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"netbox/tracer/proc"
+	"netbox/trap"
 
 	"golang.org/x/sys/unix"
 )
@@ -94,9 +95,29 @@ func (t *task) Inode(fd int32) (uint64, unix.Errno) {
 	return ino, t.still(e)
 }
 
+func (t *task) Protocol(fd int32) (string, unix.Errno) {
+	name, e := proc.SocketProtocol(t.th.tid, fd)
+	return name, t.still(e)
+}
+
 func (t *task) StatusFlags(fd int32) (int, unix.Errno) {
 	flags, e := t.th.StatusFlags(fd)
 	return flags, t.still(e)
+}
+
+func (t *task) CloseOnExec(fd int32) (bool, unix.Errno) {
+	is, e := proc.CloseOnExec(t.th.tid, fd)
+	return is, t.still(e)
+}
+
+// lend goes on with a copy of the task's descriptor.
+func (t *task) lend(l *trap.Lend) trap.Verdict {
+	file, errno := t.Borrow(l.FD)
+	if errno != 0 {
+		return trap.Fail(errno)
+	}
+	defer unix.Close(file)
+	return l.Then(t, file)
 }
 
 func (t *task) Borrow(fd int32) (int, unix.Errno) {

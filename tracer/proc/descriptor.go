@@ -46,6 +46,30 @@ func SocketInode(tid int, fd int32) (uint64, unix.Errno) {
 	return link.inode(int(n))
 }
 
+// sockProtoName is XATTR_NAME_SOCKPROTONAME of the kernel's sockfs.
+var sockProtoName = []byte("system.sockprotoname\x00")
+
+// SocketProtocol is the name of the protocol (struct proto) of the socket that
+// descriptor fd of task tid is, which sockfs has as an extended attribute: of that
+// file, whoever looks, and without a copy of the descriptor.
+func SocketProtocol(tid int, fd int32) (string, unix.Errno) {
+	if fd < 0 {
+		return "", unix.EBADF
+	}
+	var path pathBuffer
+	path.task(tid, "/fd/").number(int64(fd))
+	var name [32]byte // struct proto has as much
+	n, _, e := unix.Syscall6(unix.SYS_GETXATTR, uintptr(unsafe.Pointer(path.path())), uintptr(unsafe.Pointer(&sockProtoName[0])),
+		uintptr(unsafe.Pointer(&name[0])), uintptr(len(name)), 0, 0)
+	if e == unix.ENOENT {
+		return "", unix.EBADF
+	}
+	if e != 0 {
+		return "", e
+	}
+	return unix.ByteSliceToString(name[:n]), 0
+}
+
 // FilePath writes to b where descriptor fd of task tid leads, or its working
 // directory, and returns the length.
 func FilePath(tid int, fd int32, b []byte) (int, unix.Errno) {
@@ -65,9 +89,20 @@ func FilePath(tid int, fd int32, b []byte) (int, unix.Errno) {
 	return int(n), 0
 }
 
-// StatusFlags are the flags of descriptor fd of task tid, from fdinfo
-// (proc_pid_fdinfo(5): octal, and with O_CLOEXEC, which F_GETFL does not show).
+// StatusFlags are the file status flags of descriptor fd of task tid, as F_GETFL tells.
 func StatusFlags(tid int, fd int32) (int, unix.Errno) {
+	flags, e := openFlags(tid, fd)
+	return flags &^ unix.O_CLOEXEC, e
+}
+
+// CloseOnExec says whether descriptor fd of task tid has FD_CLOEXEC.
+func CloseOnExec(tid int, fd int32) (bool, unix.Errno) {
+	flags, e := openFlags(tid, fd)
+	return flags&unix.O_CLOEXEC != 0, e
+}
+
+// openFlags are the flags of a descriptor from fdinfo (proc_pid_fdinfo(5): octal).
+func openFlags(tid int, fd int32) (int, unix.Errno) {
 	if fd < 0 {
 		return 0, unix.EBADF
 	}
@@ -84,5 +119,5 @@ func StatusFlags(tid int, fd int32) (int, unix.Errno) {
 	if !ok {
 		return 0, unix.EIO
 	}
-	return int(v) &^ unix.O_CLOEXEC, 0
+	return int(v), 0
 }

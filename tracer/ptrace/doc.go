@@ -27,7 +27,8 @@
 //
 // A process that maps a packet ring gets a second filter, see polls.go.
 //
-// Descriptors get into a process through its control socket, see control.go.
+// Descriptors get into a process through its control socket, see control.go, and out
+// of it where pidfd_getfd(2) is refused, see lend.go.
 //
 // Ownership: all state belongs to the loop's thread; there are no locks but
 // the one around the main process's number, for [Engine.Signal], and the leaves

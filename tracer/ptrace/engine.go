@@ -23,6 +23,8 @@ type Config struct {
 	// Front, if not nil, has calls come by notifications; see there. Spawn fails
 	// with a *NoListener where that can't be.
 	Front Front
+	// HostSockets is the filter's: the kernel makes TCP and UDP sockets.
+	HostSockets bool
 	// Free has the program let go as soon as it is executed: SpawnFree instead of
 	// Spawn and Run. With a Front only.
 	Free bool
@@ -62,7 +64,7 @@ type Engine struct {
 // New makes an engine without a tree.
 func New(c Config) (*Engine, error) {
 	sysctls := seccomp.CanWriteSysctl()
-	filter, err := c.builder()(sysctls)
+	filter, err := c.builder()(seccomp.Options{Sysctls: sysctls, HostSockets: c.HostSockets})
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (e *Engine) release(s *stub) error {
 }
 
 // builder is the filter's maker for the engine's kind.
-func (c Config) builder() func(sysctls bool) (seccomp.Filter, error) {
+func (c Config) builder() func(seccomp.Options) (seccomp.Filter, error) {
 	switch {
 	case c.Front == nil:
 		return seccomp.Build

@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"netbox/tracer/proc"
 	"netbox/trap"
 
 	"golang.org/x/sys/unix"
@@ -15,18 +16,22 @@ import (
 //	  │  ▲
 //	  │  └─── discard                           a message of a killed task's
 //	  └► remake: open ──► reach ──► raise ──► tidy ──► take
+//
+// For trap.Lend take is a sendmsg(2), which brings a descriptor the other way (lend.go).
 type installRun struct {
-	in     *trap.Install // nil when only undo is left, and for trap.Close
-	stage  installStage
-	sent   *control // where the file is queued
-	token  uint64
-	fd     int32 // in the task, -1: none
-	stray  int32 // a stale message's
-	tries  int
-	remake remaking
-	queued *control
-	after  trap.Verdict // goes on with the call after undo
-	alone  bool         // guard: for this thread only
+	in      *trap.Install // nil when only undo is left, and for trap.Close and trap.Lend
+	lend    *trap.Lend    // else nil
+	stage   installStage
+	sent    *control // where the file is queued
+	token   uint64
+	fd      int32 // in the task, -1: none
+	stray   int32 // a stale message's
+	tries   int
+	remake  remaking
+	queued  *control
+	after   trap.Verdict // goes on with the call after undo
+	watches proc.Watches // of what is replaced
+	alone   bool         // guard: for this thread only
 }
 
 type installStage uint8
@@ -107,6 +112,16 @@ func (o *installRun) take(t *task) {
 		return
 	}
 	c.user = t
+	if o.lend != nil {
+		o.sent = c
+		o.offer(t)
+		return
+	}
+	o.fetch(t, c)
+}
+
+// fetch is take with the control socket to itself.
+func (o *installRun) fetch(t *task, c *control) {
 	if o.sent != c {
 		if o.sent != nil {
 			o.sent.leave(t)
@@ -136,6 +151,10 @@ func (o *installRun) take(t *task) {
 
 // taken looks at what the task fetched.
 func (o *installRun) taken(t *task, ret int64) {
+	if o.lend != nil {
+		o.offered(t, ret)
+		return
+	}
 	flags, fd, token := 0, int32(-1), uint64(0)
 	if ret >= 0 {
 		flags, fd, token = receivedPayload(t)
@@ -176,6 +195,9 @@ func (o *installRun) arrived(t *task, fd int32) {
 		t.chain()
 		return
 	case o.in.At >= 0 && o.in.At != fd:
+		if o.in.Watched {
+			o.watches = proc.TakeWatches(t.tid, t.proc.pid, o.in.At)
+		}
 		o.stage = place
 		t.chain()
 		return
@@ -185,6 +207,7 @@ func (o *installRun) arrived(t *task, fd int32) {
 
 // placed has the copy at the number asked for, or an errno.
 func (o *installRun) placed(t *task, ret int64) {
+	o.watches.Put() // on the old file, if it is that still
 	if ret < 0 {
 		o.after = trap.Fail(unix.Errno(-ret))
 		if o.in.Failed != nil {
@@ -218,7 +241,7 @@ func (o *installRun) verdict(t *task, fd int32) trap.Verdict {
 // fail ends the call without a descriptor.
 func (o *installRun) fail(t *task, e unix.Errno) {
 	o.letGo(t)
-	if o.in.Failed != nil {
+	if o.in != nil && o.in.Failed != nil {
 		o.in.Failed(e)
 	}
 	t.finish(-int64(e))

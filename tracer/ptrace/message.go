@@ -8,13 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// message is a struct msghdr for recvmsg(2) in a task. The scratch memory
+// message is a struct msghdr for recvmsg(2) or sendmsg(2) in a task. The scratch memory
 // holds, in this order: the header, a control buffer for one descriptor, and
 // an iovec with eight bytes for a message that the program is not to get.
 type message struct {
 	iov, iovLen uint64
 	buf, bufLen uint64 // for iovLen 0; both 0: the eight bytes
 	control     bool
+	gives       bool // fd, and token as the eight bytes
+	fd          int32
+	token       uint64
 }
 
 // struct msghdr on 64-bit Linux, <linux/socket.h>.
@@ -60,6 +63,12 @@ func (m *message) lay(t *task) (uint64, unix.Errno) {
 	if m.control {
 		put(hdrControl, addr+cmsgAt)
 		put(hdrControlLen, cmsgLen)
+	}
+	if m.gives {
+		put(cmsgAt, cmsgFD+4)
+		put(cmsgAt+8, unix.SOL_SOCKET|unix.SCM_RIGHTS<<32)
+		put(cmsgAt+cmsgFD, uint64(uint32(m.fd)))
+		put(payloadAt, m.token)
 	}
 	return addr, t.fill(b[:])
 }

@@ -97,7 +97,7 @@ func (m *remaking) fail(t *task, o *installRun, e unix.Errno) {
 	t.e.log.Warn("no way to hand a descriptor to the program", "pid", t.proc.pid, "stage", o.stage, "errno", e)
 	m.drop()
 	o.letGo(t)
-	if o.in.Failed != nil {
+	if o.in != nil && o.in.Failed != nil {
 		o.in.Failed(e)
 		o.in.Failed = nil
 	}

@@ -12,6 +12,7 @@ type Stats struct {
 	Waits    uint64 // ppolls run for trap.Wait
 	Receives uint64 // recvmsgs run for trap.Receive
 	Installs uint64 // descriptors installed
+	Lent     uint64 // descriptors sent to the supervisor
 	Stale    uint64 // descriptors of killed tasks thrown away
 	Remade   uint64 // control sockets made anew
 	Chained  uint64 // trapped calls run again for a further step

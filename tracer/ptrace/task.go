@@ -114,6 +114,10 @@ func (t *task) Borrow(fd int32) (int, unix.Errno) { return t.kept.Borrow(fd) }
 
 func (t *task) StatusFlags(fd int32) (int, unix.Errno) { return t.kept.StatusFlags(fd) }
 
+func (t *task) Protocol(fd int32) (string, unix.Errno) { return proc.SocketProtocol(t.tid, fd) }
+
+func (t *task) CloseOnExec(fd int32) (bool, unix.Errno) { return proc.CloseOnExec(t.tid, fd) }
+
 // resume lets the task go on from whatever stop it is in, with signal sig in
 // a signal-delivery-stop.
 func (t *task) resume(sig unix.Signal) {
@@ -153,6 +157,13 @@ func (t *task) begin(v trap.Verdict) {
 		t.op = &t.receive
 	case trap.KindInstall:
 		t.install = installRun{in: v.Install, fd: -1}
+		t.op = &t.install
+	case trap.KindLend:
+		if file, e := t.Borrow(v.Lend.FD); e != unix.EPERM && e != unix.ENOSYS {
+			t.begin(lent(t, v.Lend, file, e))
+			return
+		}
+		t.install = installRun{lend: v.Lend, fd: -1}
 		t.op = &t.install
 	case trap.KindClose:
 		t.install = installRun{fd: v.Close.FD, stage: undo, after: v.Close.Next}

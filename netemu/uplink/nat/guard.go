@@ -75,3 +75,13 @@ func (g guard) host(loopback netip.Addr) (netip.Addr, action) {
 	}
 	return loopback, permit
 }
+
+// Permit says whether the host's sockets may be used for dst, and which address
+// stands for it there: for who has sockets of his own.
+func (n *NAT) Permit(dst netip.Addr) (netip.Addr, bool) {
+	a, act := n.guard.check(dst)
+	if act != permit {
+		n.count.denied.Add(1)
+	}
+	return a, act == permit
+}
