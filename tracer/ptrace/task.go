@@ -159,17 +159,27 @@ func (t *task) begin(v trap.Verdict) {
 		t.install = installRun{in: v.Install, fd: -1}
 		t.op = &t.install
 	case trap.KindLend:
-		if file, e := t.Borrow(v.Lend.FD); e != unix.EPERM && e != unix.ENOSYS {
-			t.begin(lent(t, v.Lend, file, e))
+		if t.lend(v.Lend) {
 			return
 		}
-		t.install = installRun{lend: v.Lend, fd: -1}
-		t.op = &t.install
 	case trap.KindClose:
 		t.install = installRun{fd: v.Close.FD, stage: undo, after: v.Close.Next}
 		t.op = &t.install
 	}
 	t.proceed()
+}
+
+// lend goes on with a copy of the descriptor, and says whether it had one: else the
+// task is to send it.
+func (t *task) lend(l *trap.Lend) bool {
+	file, e := t.Borrow(l.FD)
+	if e != unix.EPERM && e != unix.ENOSYS {
+		t.begin(lent(t, l, file, e))
+		return true
+	}
+	t.install = installRun{lend: l, fd: -1}
+	t.op = &t.install
+	return false
 }
 
 // proceed enters the operation, at once or by way of chain.
