@@ -85,7 +85,7 @@ func TestDirectHostile(t *testing.T) {
 	d.serve(t, w, world.Far4)
 	hits := forbidden(t, w)
 	want := []string{
-		"reached " + world.Far4.String(), "fast open -1 ENOTSUP", "unsolicited none", "pktinfo sent", "exchanged",
+		"reached " + world.Far4.String(), "fast open -1 ENOTSUP", "unsolicited none", "pktinfo ENETUNREACH", "exchanged",
 		"IP_TRANSPARENT EPERM", "TCP_REPAIR EPERM",
 	}
 	d.each(t, func(t *testing.T, s site, flags []string) {
