@@ -90,6 +90,16 @@ func (d *direct) setsockopt(t trap.Task, c trap.Call) trap.Verdict {
 	})
 }
 
+// knows says whether the sandbox's sockets have the option, or direct ones.
+func (d *direct) knows(k optionKey) bool {
+	l := d.levelOf(k.level)
+	if l == nil {
+		return isDirect(k)
+	}
+	_, known := l.rows[k.name]
+	return known || isDirect(k)
+}
+
 // levelOf is the level of that number as the sandbox's sockets have it, nil: none.
 func (d *direct) levelOf(number int32) *level {
 	for _, l := range levels[number] {
@@ -100,10 +110,16 @@ func (d *direct) levelOf(number int32) *level {
 	return nil
 }
 
-// getsockopt is getsockopt(2): all that the kernel tells, but the peer's address and
-// the filter.
+// getsockopt is getsockopt(2): the kernel tells what the sandbox's sockets would tell,
+// too, but for the peer's address and the filter. The rest may be about the host: its
+// packet filters (IPT_SO_GET_INFO), say, to root.
 func (d *direct) getsockopt(t trap.Task, c trap.Call) trap.Verdict {
-	if c.Int32(1) != unix.SOL_SOCKET || c.Int32(2) != unix.SO_PEERNAME && c.Int32(2) != unix.SO_GET_FILTER {
+	k := optionKey{c.Int32(1), c.Int32(2)}
+	switch {
+	case !d.knows(k):
+		d.e.ledger.count(t, "socket option", k)
+		return trap.Fail(unix.ENOPROTOOPT)
+	case k.level != unix.SOL_SOCKET || k.name != unix.SO_PEERNAME && k.name != unix.SO_GET_FILTER:
 		return trap.Run()
 	}
 	length, errno := readInt32(t, c.Pointer(4))
@@ -112,7 +128,7 @@ func (d *direct) getsockopt(t trap.Task, c trap.Call) trap.Verdict {
 		return trap.Fail(errno)
 	case length < 0:
 		return trap.Fail(unix.EINVAL)
-	case c.Int32(2) == unix.SO_GET_FILTER:
+	case k.name == unix.SO_GET_FILTER:
 		return trap.Fail(writeOption(t, c, nil, int(length)))
 	}
 	return d.lend(func(t trap.Task, file int) trap.Verdict {

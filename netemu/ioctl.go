@@ -28,6 +28,9 @@ func (e *Emulator) ioctl(t trap.Task, c trap.Call) trap.Verdict {
 	return e.ioctlOn(t, c, unix.AF_UNIX, 0)
 }
 
+// socketIoctls is SOCK_IOC_TYPE (<linux/sockios.h>).
+const socketIoctls = 0x89
+
 // ioctlOn answers a request on a socket of that family and type.
 func (e *Emulator) ioctlOn(t trap.Task, c trap.Call, family, typ int) trap.Verdict {
 	on := ifreq.Socket{Family: family, Type: typ}
@@ -40,7 +43,8 @@ func (e *Emulator) ioctlOn(t trap.Task, c trap.Call, family, typ int) trap.Verdi
 	errno := ifreq.Handle(e.stack, set, on, uint32(c.Args[1]), c.Pointer(2), t)
 	bridge := uint32(c.Args[1])&^3 == unix.SIOCBRADDBR                                      // asks for the right first (br_ioctl_stub)
 	stamp := uint32(c.Args[1]) == unix.SIOCGSTAMP || uint32(c.Args[1]) == unix.SIOCGSTAMPNS // sock_ioctl's own
-	if errno == unix.ENOTTY && !stamp || errno == unix.EPERM && !bridge || errno == unix.EOPNOTSUPP {
+	wireless := c.Args[1]>>8&0xff != socketIoctls                                           // a kernel without them knows no such number
+	if errno == unix.ENOTTY && !stamp && !wireless || errno == unix.EPERM && !bridge || errno == unix.EOPNOTSUPP {
 		if errno := t.ReadMemory(c.Pointer(2), make([]byte, abi.SizeofIfreq)); errno != 0 {
 			return trap.Fail(errno) // sock_do_ioctl copies a request of any number in
 		}

@@ -124,6 +124,7 @@ func TestRows(t *testing.T) {
 		{"ioctl", [6]uint64{3, 0x8946}, trace},            // SIOCETHTOOL
 		{"ioctl", [6]uint64{3, 0x8905}, trace},            // SIOCATMARK
 		{"ioctl", [6]uint64{3, 0x89ff}, trace},            // the last private one
+		{"ioctl", [6]uint64{3, 0x8b1b}, trace},            // SIOCGIWESSID
 		{"ioctl", [6]uint64{3, 0x8912 | high}, trace},     // an unsigned int
 		{"ioctl", [6]uint64{3, 0x80108906}, trace},        // SIOCGSTAMP_NEW
 		{"ioctl", [6]uint64{3, 0x80108907 | high}, trace}, // SIOCGSTAMPNS_NEW

@@ -56,6 +56,9 @@ const (
 	// FIOGETOWN, SIOCGPGRP), which the surrogate does by itself.
 	siocFirst = 0x8905 // SIOCATMARK
 	siocLast  = 0x89ff // the last SIOCDEVPRIVATE
+	// The wireless extensions' (<linux/wireless.h>): any socket takes them.
+	siocWirelessFirst = 0x8b00 // SIOCIWFIRST
+	siocWirelessLast  = 0x8bff // SIOCIWLAST
 	// The requests of the same family that carry direction and size:
 	// _IOR(0x89, 0x06, long long[2]) and _IOR(0x89, 0x07, long long[2]).
 	siocGStampNew   = 0x80108906
@@ -111,6 +114,7 @@ var rules = []rule{
 	{"recvmmsg", trap, nil, "as recvmsg"},
 	{"ioctl", trap, [][]test{
 		{{arg: 1, op: from32, val: siocFirst}, {arg: 1, op: upto32, val: siocLast}},
+		{{arg: 1, op: from32, val: siocWirelessFirst}, {arg: 1, op: upto32, val: siocWirelessLast}},
 		{{arg: 1, op: equal32, val: siocGStampNew}},
 		{{arg: 1, op: equal32, val: siocGStampNSNew}},
 	}, "SIOC* requests tell of the host's interfaces; FIONREAD, FIOASYNC and TIOCOUTQ are not among them"},
