@@ -36,7 +36,7 @@ func harmless(c trap.Call) trap.Verdict {
 // runSend lets the kernel run a send on a socket that is none of ours.
 func (e *Emulator) runSend(c trap.Call) trap.Verdict {
 	switch {
-	case e.outside.Outside == nil, e.free:
+	case e.outside.Outside == nil:
 		return trap.Run()
 	case c.NR == unix.SYS_SENDTO && c.Pointer(4) != 0:
 		args := c.Args

@@ -50,9 +50,6 @@ type Config struct {
 	// Outside is what direct sockets may have of the outside world; nil: there are
 	// no direct sockets.
 	Outside Outside
-	// Debuggable says that only the task itself can make a call with descriptors or
-	// credentials in its message as it was meant.
-	Debuggable bool
 	// Passed are the descriptors that the program gets from its start.
 	Passed []int
 }
@@ -66,7 +63,6 @@ type Emulator struct {
 	names   *unixNames
 	yield   func(port uint16) bool
 	borrow  bool
-	free    bool // see Config.Debuggable
 	ledger  Ledger
 	linger  lingering
 	mirror  mirror
@@ -94,7 +90,7 @@ var _ trap.Handler = (*Emulator)(nil)
 func New(c Config) *Emulator {
 	e := &Emulator{
 		stack: c.Stack, netlink: c.Netlink, log: c.Log,
-		names: newUnixNames(c.AllowUnix), yield: c.YieldPort, borrow: c.Borrow, free: c.Debuggable, short: c.Shortcuts,
+		names: newUnixNames(c.AllowUnix), yield: c.YieldPort, borrow: c.Borrow, short: c.Shortcuts,
 		sweepNow: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}

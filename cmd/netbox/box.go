@@ -183,7 +183,7 @@ func (b *box) emulate() error {
 	c := netemu.Config{
 		Stack: b.host, Netlink: netlink.NewServer(rtnl.New(b.host)), Log: b.o.log, AllowUnix: b.o.allowUnix,
 		YieldPort: b.yieldPort, Shortcuts: b.shortcuts, Borrow: tracer.CanBorrow(),
-		Debuggable: b.o.engine == tracer.Debuggable, Passed: append([]int{0, 1, 2}, b.o.passFDs...),
+		Passed: append([]int{0, 1, 2}, b.o.passFDs...),
 	}
 	if b.direct != nil {
 		c.Outside = b.direct

@@ -99,6 +99,8 @@ func (o *options) parseUplink(c *cli.Context) error {
 		return fmt.Errorf("--uplink %q: want nat, host, sim or none", o.uplink)
 	case o.simFile != "" && o.uplink != "sim":
 		return fmt.Errorf("--sim is for --uplink sim, not %s", o.uplink)
+	case o.uplink == "host" && o.engine == tracer.Debuggable:
+		return errors.New("--debuggable is not for --uplink host: nothing would keep a hostile program from sending by a socket of the host's what nobody has judged; use --uplink nat")
 	case o.hostLoopback && o.uplink != "nat" && o.uplink != "host":
 		return fmt.Errorf("--host-loopback is for --uplink nat or host, not %s", o.uplink)
 	}

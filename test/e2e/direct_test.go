@@ -114,7 +114,7 @@ func newDirect(t *testing.T) direct {
 // each runs f in a sandbox with the uplink host, for each engine and user.
 func (d direct) each(t *testing.T, f func(t *testing.T, s site, flags []string)) {
 	for _, s := range sites()[1:] {
-		for _, engine := range []string{"--engine=notify", "--engine=ptrace", "--debuggable"} {
+		for _, engine := range []string{"--engine=notify", "--engine=ptrace"} {
 			t.Run(s.name+"/"+engine, func(t *testing.T) { f(t, s, []string{"--uplink", "host", engine}) })
 		}
 		// As under Docker's default profile: a descriptor comes by the control socket.
