@@ -142,11 +142,12 @@ func (s *stream) writeEnded() {
 // inbound carries bytes from the endpoint to the task. It first waits for the
 // handshake.
 func (s *stream) inbound() {
-	if !s.established() {
-		return
-	}
-	if short := s.shortcut(); short != nil {
+	connected := s.established()
+	if short := s.shortcut(); short != nil { // also of a task that has closed by now: it waits to be released
 		s.readShort(short)
+	}
+	if !connected {
+		return
 	}
 	ep := s.endpoint()
 	w := streamWriter{sur: s.sur}

@@ -1,6 +1,7 @@
 /*
- * Connections makes COUNT TCP connections in a row to an echo server. Each sends
- * two bytes, reads one, and is closed: with a reset, for the byte left unread.
+ * Connections makes COUNT TCP connections in a row to an echo server. Every other one
+ * is closed at once, with a reset; the rest send two bytes, read one, and are closed:
+ * with a reset, too, for the byte left unread.
  *
  *	connections HOST PORT COUNT
  */
@@ -19,6 +20,7 @@ static void fail(const char *what)
 int main(int argc, char **argv)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET };
+	struct linger none = { .l_onoff = 1 };
 	char c;
 
 	if (argc != 4 || inet_pton(AF_INET, argv[1], &a.sin_addr) != 1) {
@@ -33,6 +35,12 @@ int main(int argc, char **argv)
 			fail("socket");
 		if (connect(fd, (struct sockaddr *)&a, sizeof a) != 0)
 			fail("connect");
+		if (n % 2 == 0) {
+			if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) != 0)
+				fail("SO_LINGER");
+			close(fd);
+			continue;
+		}
 		if (write(fd, "ex", 2) != 2)
 			fail("write");
 		if (read(fd, &c, 1) != 1)

@@ -285,13 +285,13 @@ def sockaddr(host):
 def hostile():
 	# Another thread changes the address while the call is under way.
 	good, bad = sockaddr(address), sockaddr(sys.argv[4])
-	memory = ctypes.create_string_buffer(16)
+	memory = ctypes.create_string_buffer(good, 16)
 	over = []
 	def change():
 		while not over:
 			ctypes.memmove(memory, good, 16)
 			ctypes.memmove(memory, bad, 16)
-	thread = threading.Thread(target=change)
+	thread = threading.Thread(target=change, daemon=True)
 	thread.start()
 	reached = set()
 	for i in range(40):
@@ -330,7 +330,7 @@ def hostile():
 				for i in range(9):
 					for file in unix, u, s:
 						libc.dup2(file.fileno(), n)
-	thread = threading.Thread(target=exchange)
+	thread = threading.Thread(target=exchange, daemon=True)
 	thread.start()
 	local = struct.pack("=H", socket.AF_UNIX) + b"\0nobody" + bytes(7)
 	for i in range(45):
