@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -108,12 +109,14 @@ func newDirect(t *testing.T) direct {
 	return direct{bed.Build(t), scratch(t), testdata(t, "direct.py")}
 }
 
-// each runs f in a sandbox with the uplink host, for each engine and user.
+// each runs f in a sandbox with the uplink host, for each user and the engine under test.
 func (d direct) each(t *testing.T, f func(t *testing.T, s site, flags []string)) {
 	for _, s := range sites()[1:] {
-		for _, engine := range []string{"--engine=notify", "--engine=ptrace"} {
-			t.Run(s.name+"/"+engine, func(t *testing.T) { f(t, s, []string{"--uplink", "host", engine}) })
+		if os.Getenv("NETBOX_ENGINE") == "" { // scripts/test comes back for ptrace
+			t.Run(s.name+"/notify", func(t *testing.T) { f(t, s, []string{"--uplink", "host", "--engine=notify"}) })
+			continue
 		}
+		t.Run(s.name+"/ptrace", func(t *testing.T) { f(t, s, []string{"--uplink", "host", "--engine=ptrace"}) })
 		// As under Docker's default profile: a descriptor comes by the control socket.
 		s.user.Prefix = append(slices.Clone(s.user.Prefix), "python3", testdata(t, "refuse.py"))
 		t.Run(s.name+"/refused", func(t *testing.T) { f(t, s, []string{"--uplink", "host"}) })
