@@ -20,24 +20,28 @@ static void watch(int set, int fd)
 		fail("epoll_ctl");
 }
 
-/* carry ends with the first end of one of the two. */
-static void carry(int a, int b)
+/* carry hands the client's end on, and ends with the server's. */
+static void carry(int client, int server)
 {
 	struct epoll_event events[2];
 	int n, set = epoll_create1(0);
 
 	if (set < 0)
 		fail("epoll_create1");
-	watch(set, a);
-	watch(set, b);
+	watch(set, client);
+	watch(set, server);
 	while ((n = epoll_wait(set, events, 2, -1)) > 0 || errno == EINTR) {
 		for (int i = 0; i < n; i++) {
 			int from = events[i].data.fd;
 			ssize_t got = read(from, buffer, sizeof buffer);
 
-			if (got <= 0)
+			if (got > 0) {
+				put(from == client ? server : client, buffer, got);
+				continue;
+			}
+			if (from == server || shutdown(server, SHUT_WR) != 0)
 				return;
-			put(from == a ? b : a, buffer, got);
+			epoll_ctl(set, EPOLL_CTL_DEL, client, NULL);
 		}
 	}
 }
