@@ -73,13 +73,14 @@ func (s exitStatus) exit() {
 	os.Exit(s.Code)
 }
 
-// waitingThreads is how many processors, in the sense of Go's scheduler, are there
-// beside the machine's: the engine's thread keeps one while it waits for the next call,
-// until the runtime looks and takes it away, some 20 µs later at the least.
-const waitingThreads = 1
+// spareProcessors is how many processors, in the sense of Go's scheduler, are there
+// beside the machine's. If none is idle, the runtime wakes a thread to look for work each
+// time that the engine's thread gives its processor away to wait: four times a connection
+// on one core.
+const spareProcessors = 1
 
 func run(o options) error {
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + waitingThreads)
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcessors)
 	b, err := newBox(o)
 	if err != nil {
 		return err

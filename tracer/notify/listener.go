@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"unsafe"
 
+	"netbox/tracer/block"
 	"netbox/tracer/proc"
 	"netbox/trap"
 
@@ -88,7 +89,7 @@ func (l listener) blocking(req uintptr, arg unsafe.Pointer) (int, unix.Errno) {
 // task is left (Linux 6.11 and later); EINTR: the thread was kicked.
 func (l listener) receive(n *notification) unix.Errno {
 	*n = notification{} // the kernel wants zeroes
-	_, e := l.blocking(unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(n))
+	_, e := block.Ioctl(int(l), unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(n))
 	return e
 }
 

@@ -3,6 +3,8 @@ package ptrace
 import (
 	"unsafe"
 
+	"netbox/tracer/block"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -52,10 +54,9 @@ const syscallStop = unix.SIGTRAP | 0x80
 // that other threads started, such as the ICMP helper, are not ours to reap.
 func wait4(tid int, ws *unix.WaitStatus, flags int) (int, unix.Errno) {
 	var status uint32
-	r, _, e := unix.Syscall6(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(&status)),
-		uintptr(flags|unix.WALL|wNoThread), 0, 0, 0)
+	pid, e := block.Wait4(tid, &status, flags|unix.WALL|wNoThread)
 	*ws = unix.WaitStatus(status)
-	return int(r), e
+	return pid, e
 }
 
 // wNoThread is __WNOTHREAD of <linux/wait.h>.
