@@ -96,7 +96,7 @@ func (t *task) Inode(fd int32) (uint64, unix.Errno) {
 }
 
 func (t *task) Protocol(fd int32) (string, unix.Errno) {
-	name, e := proc.SocketProtocol(t.th.tid, fd)
+	name, e := t.th.Protocol(fd)
 	return name, t.still(e)
 }
 

@@ -15,7 +15,7 @@ const pidfdThread = unix.O_EXCL
 // itself. Before Linux 6.9 there are no descriptors of threads; the first
 // thread's table is nearly always the same. A pid of 0 is looked for.
 func Borrow(tid, pid int, fd int32) (int, unix.Errno) {
-	process, err := Handle(tid, pid)
+	process, _, err := handle(tid, pid)
 	if err != nil {
 		return -1, Errno(err)
 	}
@@ -29,14 +29,21 @@ func Borrow(tid, pid int, fd int32) (int, unix.Errno) {
 
 // Handle is a pidfd of thread tid, or of its process where there are none of threads.
 func Handle(tid, pid int) (int, error) {
-	fd, err := unix.PidfdOpen(tid, pidfdThread)
+	fd, _, err := handle(tid, pid)
+	return fd, err
+}
+
+// handle is Handle; exact says that its descriptor table is the thread's for sure.
+func handle(tid, pid int) (fd int, exact bool, err error) {
+	fd, err = unix.PidfdOpen(tid, pidfdThread)
 	if err != unix.EINVAL {
-		return fd, err
+		return fd, true, err
 	}
 	if pid == 0 {
 		pid, _ = ThreadGroup(tid)
 	}
-	return unix.PidfdOpen(pid, 0)
+	fd, err = unix.PidfdOpen(pid, 0)
+	return fd, tid == pid, err
 }
 
 // CanBorrow says whether this kernel, and what it is confined by, knows the

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"bytes"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -46,6 +47,33 @@ func SocketInode(tid int, fd int32) (uint64, unix.Errno) {
 	return link.inode(int(n))
 }
 
+// inodeOf is SocketInode of a file of this process's.
+func inodeOf(file int) (uint64, unix.Errno) {
+	var st unix.Stat_t
+	err := unix.Fstat(file, &st)
+	switch {
+	case err != nil:
+		return 0, Errno(err)
+	case st.Dev != sockfs():
+		return 0, unix.ENOTSOCK // the name of an AF_UNIX socket, opened with O_PATH, say
+	}
+	return st.Ino, 0
+}
+
+// sockfs is the device number of the file system of sockets, the same for all of them.
+var sockfs = sync.OnceValue(func() uint64 {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil {
+		return 0
+	}
+	return st.Dev
+})
+
 // sockProtoName is XATTR_NAME_SOCKPROTONAME of the kernel's sockfs.
 var sockProtoName = []byte("system.sockprotoname\x00")
 
@@ -64,6 +92,17 @@ func SocketProtocol(tid int, fd int32) (string, unix.Errno) {
 	if e == unix.ENOENT {
 		return "", unix.EBADF
 	}
+	if e != 0 {
+		return "", e
+	}
+	return unix.ByteSliceToString(name[:n]), 0
+}
+
+// protocolOf is SocketProtocol of a file of this process's.
+func protocolOf(file int) (string, unix.Errno) {
+	var name [32]byte
+	n, _, e := unix.Syscall6(unix.SYS_FGETXATTR, uintptr(file), uintptr(unsafe.Pointer(&sockProtoName[0])),
+		uintptr(unsafe.Pointer(&name[0])), uintptr(len(name)), 0, 0)
 	if e != 0 {
 		return "", e
 	}

@@ -19,6 +19,9 @@ type Thread struct {
 	keeps keeping
 	pidfd int
 	fds   int // /proc/TID/fd
+	// copies says that descriptors are looked at by copies of them: a third of the cost
+	// of a look at /proc.
+	copies bool
 }
 
 type keeping uint8
@@ -64,11 +67,11 @@ func (t *Thread) keepLocked() bool {
 		kept.Add(-1)
 		return false
 	}
-	pidfd, err := Handle(t.tid, t.pid)
+	pidfd, exact, err := handle(t.tid, t.pid)
 	var path pathBuffer
 	fds, e := path.task(t.tid, "/fd").open(unix.O_PATH | unix.O_DIRECTORY)
 	if err == nil && e == 0 {
-		t.keeps, t.pidfd, t.fds = keepsBoth, pidfd, fds
+		t.keeps, t.pidfd, t.fds, t.copies = keepsBoth, pidfd, fds, exact
 		return true
 	}
 	if err == nil {
@@ -88,12 +91,53 @@ func (t *Thread) Inode(fd int32) (uint64, unix.Errno) {
 	if fd < 0 || !t.keepLocked() {
 		return SocketInode(t.tid, fd)
 	}
+	if file, e, ok := t.copyLocked(fd); ok {
+		if e != 0 {
+			return 0, e
+		}
+		defer unix.Close(file)
+		return inodeOf(file)
+	}
 	var link linkBuffer
 	n, e := t.readLink(fd, link[:])
 	if e != 0 {
 		return 0, notOpen(e)
 	}
 	return link.inode(n)
+}
+
+// Protocol is SocketProtocol.
+func (t *Thread) Protocol(fd int32) (string, unix.Errno) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if fd >= 0 && t.keepLocked() {
+		if file, e, ok := t.copyLocked(fd); ok {
+			if e != 0 {
+				return "", e
+			}
+			defer unix.Close(file)
+			return protocolOf(file)
+		}
+	}
+	return SocketProtocol(t.tid, fd)
+}
+
+// copyLocked copies descriptor fd, to be closed at once. False: /proc has to tell, since
+// pidfd_getfd(2) is refused, or this process has no descriptor left.
+func (t *Thread) copyLocked(fd int32) (file int, errno unix.Errno, ok bool) {
+	if !t.copies {
+		return -1, 0, false
+	}
+	file, err := unix.PidfdGetfd(t.pidfd, int(fd), 0)
+	switch err {
+	case nil:
+		return file, 0, true
+	case unix.EBADF, unix.ESRCH:
+		return -1, Errno(err), true
+	case unix.EPERM, unix.ENOSYS:
+		t.copies = false
+	}
+	return -1, 0, false
 }
 
 // Path is FilePath.

@@ -3,6 +3,7 @@ package proc
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +44,11 @@ func TestThreadTellsTheSame(t *testing.T) {
 			if ino != wantIno || e != wantE {
 				t.Errorf("inode of %d: %d, %v, want %d, %v", fd, ino, e, wantIno, wantE)
 			}
+			name, e := th.Protocol(fd)
+			wantName, wantE := SocketProtocol(pid, fd)
+			if name != wantName || e != wantE {
+				t.Errorf("protocol of %d: %q, %v, want %q, %v", fd, name, e, wantName, wantE)
+			}
 			flags, e := th.StatusFlags(fd)
 			wantFlags, wantE := StatusFlags(pid, fd)
 			if flags != wantFlags || e != wantE {
@@ -59,6 +65,34 @@ func TestThreadTellsTheSame(t *testing.T) {
 	}
 	if now := kept.Load(); now != before {
 		t.Errorf("%d tasks are kept, before there were %d", now, before)
+	}
+}
+
+// The name of an AF_UNIX socket has the mode of a socket, and an inode number that its
+// maker may choose; it is none.
+func TestSocketName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "name")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(name)
+	th := NewThread(os.Getpid(), os.Getpid())
+	defer th.Close()
+	if ino, e := th.Inode(int32(name)); e != unix.ENOTSOCK {
+		t.Errorf("inode %d, %v, not ENOTSOCK", ino, e)
+	}
+	want, _ := SocketInode(os.Getpid(), int32(fd))
+	if ino, e := th.Inode(int32(fd)); ino != want || e != 0 {
+		t.Errorf("inode %d, %v, want %d", ino, e, want)
 	}
 }
 

@@ -114,7 +114,7 @@ func (t *task) Borrow(fd int32) (int, unix.Errno) { return t.kept.Borrow(fd) }
 
 func (t *task) StatusFlags(fd int32) (int, unix.Errno) { return t.kept.StatusFlags(fd) }
 
-func (t *task) Protocol(fd int32) (string, unix.Errno) { return proc.SocketProtocol(t.tid, fd) }
+func (t *task) Protocol(fd int32) (string, unix.Errno) { return t.kept.Protocol(fd) }
 
 func (t *task) CloseOnExec(fd int32) (bool, unix.Errno) { return proc.CloseOnExec(t.tid, fd) }
 
