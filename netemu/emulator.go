@@ -165,6 +165,14 @@ func (e *Emulator) Drain(limit time.Duration) {
 	}
 }
 
+// Used says whether the sandbox has ever had a socket by which something may have left
+// it. Netlink sockets and direct ones are none.
+func (e *Emulator) Used() bool {
+	e.reg.mu.Lock()
+	defer e.reg.mu.Unlock()
+	return e.reg.used
+}
+
 // drainPoll is how often Drain looks: short beside a process start, long beside
 // a look.
 const drainPoll = 2 * time.Millisecond

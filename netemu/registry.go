@@ -73,6 +73,8 @@ type registry struct {
 	connections connections
 	tombstones  []uint64
 	unswept     int
+	// used says that there has been a socket of the stack's.
+	used bool
 }
 
 func (r *registry) init() {
@@ -108,6 +110,7 @@ func (r *registry) reapListeners() {
 func (r *registry) add(s socket) {
 	r.mu.Lock()
 	r.byInode[s.id().inode] = s
+	r.used = r.used || s.id().family != unix.AF_NETLINK
 	if st, ok := s.(*stream); !ok || st.state != connected {
 		r.loose[s] = struct{}{}
 	}

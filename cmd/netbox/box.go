@@ -208,8 +208,8 @@ func (b *box) close() {
 			b.o.log.Debug("direct sockets ended", "stats", b.emulator.DirectStats())
 		}
 	}
-	if d, ok := b.uplink.(uplink.Drainer); ok && b.host != nil {
-		d.Drain(ctx)
+	if d, ok := b.uplink.(uplink.Drainer); ok && b.emulator != nil && b.emulator.Used() {
+		d.Drain(ctx) // takes milliseconds at the least
 	}
 	if b.ports != nil {
 		b.ports.Drain(ctx)
