@@ -8,10 +8,44 @@ import (
 
 // outbound sends what the task sends natively, to the connected peer.
 func (d *datagram) outbound() {
-	for d.sur.WaitReadable() == nil {
-		d.flush()
+	for {
+		var p taken
+		if d.sur.Await(func() bool { return d.takeOne(&p) }) != nil {
+			return
+		}
+		if p.buf == nil {
+			d.flush()
+		} else {
+			d.sendNow((*p.buf)[:p.n])
+			d.sending.Unlock()
+			datagramBuffers.Put(p.buf)
+		}
 		d.remind()
 	}
+}
+
+// taken is a datagram that outbound has taken, in the first n bytes of a buffer of
+// datagramBuffers, with sending locked. A nil buf: a trapped call is flushing, and is not
+// to be waited for within Await, or the surrogate is closed.
+type taken struct {
+	buf *[]byte
+	n   int
+}
+
+// takeOne is for Await. False: there is none.
+func (d *datagram) takeOne(p *taken) bool {
+	if !d.sending.TryLock() {
+		return true
+	}
+	buf := datagramBuffers.Get().(*[]byte)
+	n, err := d.sur.TryNext(*buf)
+	if err == nil {
+		*p = taken{buf, n}
+		return true
+	}
+	datagramBuffers.Put(buf)
+	d.sending.Unlock()
+	return err != unix.EAGAIN
 }
 
 // flush sends what the task has sent natively. A trapped call does it first, so

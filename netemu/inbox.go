@@ -177,13 +177,12 @@ func (d *datagram) forward() (r received, errno unix.Errno) {
 		d.in.list = nil
 		return received{}, unix.EAGAIN
 	}
-	if !d.sur.Writable() {
+	r = d.in.list[0]
+	if errno = d.sur.Push(r.data, r.a); errno == unix.EAGAIN {
 		return received{}, unix.ENOBUFS
 	}
-	r = d.in.list[0]
 	d.in.list[0] = received{}
 	d.in.list = d.in.list[1:]
-	errno = d.sur.Push(r.data, r.a)
 	if errno == 0 && d.in.awaited != nil {
 		close(d.in.awaited)
 		d.in.awaited = nil

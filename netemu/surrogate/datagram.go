@@ -95,15 +95,9 @@ func (d *Datagram[M]) Push(p []byte, meta M) unix.Errno {
 	return errno
 }
 
-// WaitWritable waits until T's queue has room.
+// WaitWritable waits until T's queue has room for a datagram of any size.
 func (d *Datagram[M]) WaitWritable() error {
 	return d.rc.Write(func(fd uintptr) bool { return pollNow(int(fd), unix.POLLOUT) != 0 })
-}
-
-// Writable says that T's queue has room for a datagram of any size.
-func (d *Datagram[M]) Writable() (ok bool) {
-	d.control(func(fd int) { ok = pollNow(fd, unix.POLLOUT) != 0 })
-	return ok
 }
 
 // Waiting says that TryNext would find something.
@@ -147,6 +141,9 @@ func (d *Datagram[M]) Queued() int {
 // pruneLocked forgets the datagrams that were read: SIOCOUTQ on S is the sum of
 // the charges of those that were not, and reading is first in, first out.
 func (d *Datagram[M]) pruneLocked() {
+	if len(d.unread) == 0 {
+		return
+	}
 	queued := 0
 	d.control(func(fd int) { queued, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })
 	first := len(d.unread)
@@ -157,15 +154,11 @@ func (d *Datagram[M]) pruneLocked() {
 	d.unread = append(d.unread[:0], d.unread[first:]...)
 }
 
-// WaitReadable waits until the task has sent a datagram natively. os.ErrClosed:
-// the Datagram was closed.
-func (d *Datagram[M]) WaitReadable() error {
-	err := d.rc.Read(func(fd uintptr) bool {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return len(d.saved) > 0 || pollNow(int(fd), unix.POLLIN)&unix.POLLIN != 0
-	})
-	if err != nil {
+// Await calls try now, and when the task has sent a datagram natively, until it is
+// satisfied. try may not close the Datagram, nor wait for who does. os.ErrClosed: the
+// Datagram was closed.
+func (d *Datagram[M]) Await(try func() bool) error {
+	if d.rc.Read(func(uintptr) bool { return try() }) != nil {
 		return os.ErrClosed
 	}
 	return nil

@@ -328,7 +328,7 @@ func TestRaise(t *testing.T) {
 	if _, err := unix.Write(T, []byte("after")); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.WaitReadable(); err != nil {
+	if err := d.Await(d.Waiting); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := d.TryNext(buf); string(buf[:n]) != "after" {
