@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 // charges remembers chargeOf by length. The kernel rounds allocations, so that
@@ -38,7 +40,7 @@ func chargeOf(n int) (int, unix.Errno) {
 		return 0, errnoOf(err)
 	}
 	c, err := unix.IoctlGetInt(gauge.fds[0], unix.SIOCOUTQ)
-	if _, rerr := recv(gauge.fds[1], make([]byte, 1), 0); err == nil {
+	if _, rerr := quick.Recv(gauge.fds[1], make([]byte, 1), 0); err == nil {
 		err = rerr
 	}
 	if err != nil {

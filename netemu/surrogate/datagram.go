@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 // Datagram is the supervisor's end of a datagram surrogate. M is what the
@@ -83,7 +85,8 @@ func (d *Datagram[M]) Push(p []byte, meta M) unix.Errno {
 	}
 	errno = unix.ECONNREFUSED
 	d.control(func(fd int) {
-		errno = errnoOf(unix.Sendto(fd, p, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil))
+		_, err := quick.Send(fd, p)
+		errno = errnoOf(err)
 	})
 	switch errno {
 	case 0:
@@ -97,14 +100,14 @@ func (d *Datagram[M]) Push(p []byte, meta M) unix.Errno {
 
 // WaitWritable waits until T's queue has room for a datagram of any size.
 func (d *Datagram[M]) WaitWritable() error {
-	return d.rc.Write(func(fd uintptr) bool { return pollNow(int(fd), unix.POLLOUT) != 0 })
+	return d.rc.Write(func(fd uintptr) bool { return quick.Poll(int(fd), unix.POLLOUT) != 0 })
 }
 
 // Waiting says that TryNext would find something.
 func (d *Datagram[M]) Waiting() (ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.control(func(fd int) { ok = len(d.saved) > 0 || pollNow(fd, unix.POLLIN)&unix.POLLIN != 0 })
+	d.control(func(fd int) { ok = len(d.saved) > 0 || quick.Poll(fd, unix.POLLIN)&unix.POLLIN != 0 })
 	return ok
 }
 
@@ -145,7 +148,7 @@ func (d *Datagram[M]) pruneLocked() {
 		return
 	}
 	queued := 0
-	d.control(func(fd int) { queued, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })
+	d.control(func(fd int) { queued, _ = quick.Queue(fd, unix.SIOCOUTQ) })
 	first := len(d.unread)
 	for first > 0 && queued >= d.unread[first-1].charge {
 		first--
@@ -180,7 +183,7 @@ func (d *Datagram[M]) take(fd int, buf []byte) (int, error) {
 		d.saved = d.saved[1:]
 		return n, nil
 	}
-	return recv(fd, buf, 0)
+	return quick.Recv(fd, buf, 0)
 }
 
 // Alive says whether a copy of T is still open: connecting S to T's name once

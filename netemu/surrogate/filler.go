@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 const (
@@ -37,7 +39,7 @@ func fill(t int) (int, error) {
 		if err != nil {
 			return sent, err
 		}
-		if pollNow(t, unix.POLLOUT) == 0 {
+		if quick.Poll(t, unix.POLLOUT) == 0 {
 			return sent, nil
 		}
 	}
@@ -63,7 +65,7 @@ func drop(fd, n int) int {
 	defer junk.Put(p)
 	dropped := 0
 	for dropped < n {
-		m, err := recv(fd, p[:min(n-dropped, len(p))], 0)
+		m, err := quick.Recv(fd, p[:min(n-dropped, len(p))], 0)
 		if err != nil || m == 0 {
 			break
 		}

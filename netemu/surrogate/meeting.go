@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 // joinBacklog is how many others would have to find the listener, by its random name
@@ -78,7 +80,7 @@ func (m *meeting) openLocked() error {
 // turnAwayLocked closes the listener if somebody has connected to it: a full backlog
 // would hold T's connect(2) for as long as they like.
 func (m *meeting) turnAwayLocked() {
-	if pollNow(m.fd, unix.POLLIN) != 0 {
+	if quick.Poll(m.fd, unix.POLLIN) != 0 {
 		m.closeLocked()
 	}
 }

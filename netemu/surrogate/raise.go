@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 // Raise makes T show a pending error: poll(2) tells POLLERR, and the next
@@ -41,7 +43,7 @@ func (d *Datagram[M]) raiseLocked(fd int) unix.Errno {
 	errno := sendGhost(d.s)
 	if e := errnoOf(unix.Connect(fd, d.t)); e != 0 {
 		// T is closed: the ghost must not pass for something that it sent.
-		_, _ = recv(fd, make([]byte, 1), 0) // EAGAIN: it never came
+		_, _ = quick.Recv(fd, make([]byte, 1), 0) // EAGAIN: it never came
 		return e
 	}
 	if errno == 0 {
@@ -58,7 +60,7 @@ func (d *Datagram[M]) raiseLocked(fd int) unix.Errno {
 func (d *Datagram[M]) saveLocked(fd int) unix.Errno {
 	buf := make([]byte, MaxDatagram)
 	for {
-		n, err := recv(fd, buf, 0)
+		n, err := quick.Recv(fd, buf, 0)
 		if err == unix.EAGAIN {
 			return 0
 		}

@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 // spliceAppends says that this kernel puts what splice(2) and sendfile(2) send
@@ -40,7 +42,7 @@ func probeSplice() (appends bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if _, err := recv(sock[1], make([]byte, 1), 0); err != nil {
+	if _, err := quick.Recv(sock[1], make([]byte, 1), 0); err != nil {
 		return false, err
 	}
 	one, err := unix.IoctlGetInt(sock[0], unix.SIOCOUTQ)

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 // towardsTask is the send buffer that S asks for, in bytes; the kernel grants
@@ -100,21 +102,23 @@ func (s *Stream) Next(buffer func() []byte) (data []byte, err error) {
 	return data, err
 }
 
-// take is one look at the queue. The poll comes before the count, so that
-// nothing that was sent before a hang-up is missed.
+// take is one look at the queue. Where the count finds nothing new and the poll an end,
+// it counts once more, so that nothing that was sent before a hang-up is missed.
 func (s *Stream) take(fd int, buffer func() []byte) (data []byte, done bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	revents := pollNow(fd, unix.POLLRDHUP)
-	queued, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+	fresh, err := s.fresh(fd)
+	var revents int16
+	if err == nil && fresh == 0 {
+		if revents = quick.Poll(fd, unix.POLLRDHUP); revents&(unix.POLLRDHUP|unix.POLLHUP) != 0 {
+			fresh, err = s.fresh(fd)
+		}
+	}
 	if err != nil {
 		return nil, true, err
 	}
-	if queued == 0 {
-		s.charged = 0
-	}
-	if s.opened && queued > s.ghost {
-		data, err = s.consume(fd, buffer(), queued)
+	if fresh > 0 {
+		data, err = s.consume(fd, buffer(), fresh)
 		return data, true, err
 	}
 	if revents&unix.POLLHUP != 0 {
@@ -129,6 +133,22 @@ func (s *Stream) take(fd int, buffer func() []byte) (data []byte, done bool, err
 		return nil, true, io.EOF
 	}
 	return nil, false, nil
+}
+
+// fresh is how many bytes are queued, the ghost among them; 0: nothing but the ghost, or
+// T is not open yet.
+func (s *Stream) fresh(fd int) (int, error) {
+	queued, errno := quick.Queue(fd, unix.SIOCINQ)
+	if errno != 0 {
+		return 0, errno
+	}
+	if queued == 0 {
+		s.charged = 0
+	}
+	if !s.opened || queued <= s.ghost {
+		return 0, nil
+	}
+	return queued, nil
 }
 
 // maxGhostQueue is the most that may be queued for a ghost to be left. The
@@ -154,7 +174,7 @@ func (s *Stream) consume(fd int, buf []byte, queued int) ([]byte, error) {
 	n := 0
 	var err error
 	if k := min(queued, len(buf)) - keep; k > 0 {
-		if n, err = recv(fd, buf[:k], 0); err != nil {
+		if n, err = quick.Recv(fd, buf[:k], 0); err != nil {
 			return nil, err
 		}
 	}
@@ -163,19 +183,10 @@ func (s *Stream) consume(fd int, buf []byte, queued int) ([]byte, error) {
 	if keep == 0 {
 		return buf[min(old, n):n], nil
 	}
-	if _, err = recv(fd, buf[n:n+1], unix.MSG_PEEK); err != nil {
+	if _, err = quick.Recv(fd, buf[n:n+1], unix.MSG_PEEK); err != nil {
 		return nil, err
 	}
 	return buf[old : n+1], nil
-}
-
-func recv(fd int, p []byte, flags int) (int, error) {
-	for {
-		n, _, err := unix.Recvfrom(fd, p, flags|unix.MSG_DONTWAIT)
-		if err != unix.EINTR {
-			return n, err
-		}
-	}
 }
 
 // Write hands p to the task without waiting. EAGAIN: T's queue is full, see
@@ -183,9 +194,9 @@ func recv(fd int, p []byte, flags int) (int, error) {
 func (s *Stream) Write(p []byte) (n int, err error) {
 	err = unix.EBADF
 	s.control(func(fd int) {
-		n, err = unix.SendmsgN(fd, p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		n, err = quick.Send(fd, p)
 	})
-	return max(n, 0), err
+	return n, err
 }
 
 // Splice hands the task up to n bytes of a pipe, without waiting or copying them.
@@ -210,7 +221,7 @@ func (s *Stream) Unread() (n int) {
 	s.control(func(fd int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if queued, err := unix.IoctlGetInt(fd, unix.SIOCINQ); err == nil {
+		if queued, errno := quick.Queue(fd, unix.SIOCINQ); errno == 0 {
 			n = max(queued-s.ghost, 0)
 		}
 	})

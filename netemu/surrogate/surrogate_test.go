@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 func connecting(t *testing.T) (*Stream, int) {
@@ -227,7 +229,7 @@ func TestSplicedBytesLeaveWritable(t *testing.T) {
 		if d, err := s.Next(within(buf)); len(d) != 8192 || err != nil {
 			t.Fatalf("%d bytes, %v", len(d), err)
 		}
-		if pollNow(T, unix.POLLOUT)&unix.POLLOUT == 0 {
+		if quick.Poll(T, unix.POLLOUT)&unix.POLLOUT == 0 {
 			t.Fatalf("not writable after %d bytes", (i+1)*8192)
 		}
 	}
@@ -308,13 +310,13 @@ func TestRaise(t *testing.T) {
 		if errno := d.Raise(); errno != 0 {
 			t.Fatal(errno)
 		}
-		if pollNow(T, 0)&unix.POLLERR == 0 {
+		if quick.Poll(T, 0)&unix.POLLERR == 0 {
 			t.Fatal("no POLLERR")
 		}
 		if _, _, err := unix.Recvfrom(T, make([]byte, 8), unix.MSG_DONTWAIT); err != unix.ECONNRESET {
 			t.Fatalf("recv = %v", err)
 		}
-		if pollNow(T, 0)&unix.POLLERR != 0 {
+		if quick.Poll(T, 0)&unix.POLLERR != 0 {
 			t.Fatal("POLLERR stays")
 		}
 	}
@@ -364,7 +366,7 @@ func TestIdleLooksUnconnectedUntilJoin(t *testing.T) {
 	}
 	T := p.T
 	defer unix.Close(T)
-	if got := pollNow(T, unix.POLLIN|unix.POLLOUT); got != unix.POLLOUT|unix.POLLHUP {
+	if got := quick.Poll(T, unix.POLLIN|unix.POLLOUT); got != unix.POLLOUT|unix.POLLHUP {
 		t.Errorf("idle T polls %#x", got)
 	}
 	if _, err := unix.Read(T, make([]byte, 1)); err != unix.EINVAL {
@@ -383,7 +385,7 @@ func TestIdleLooksUnconnectedUntilJoin(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if got := pollNow(T, unix.POLLIN|unix.POLLOUT); got != 0 {
+	if got := quick.Poll(T, unix.POLLIN|unix.POLLOUT); got != 0 {
 		t.Errorf("joined T polls %#x", got)
 	}
 	s.Open()

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 // look is RawConn.Read: it calls f now, and after each edge on S, until f is
@@ -44,12 +46,12 @@ func (s *Stream) WaitWritableFor(limit time.Duration) error {
 	return s.rc.Write(writable)
 }
 
-func writable(fd uintptr) bool { return pollNow(int(fd), unix.POLLOUT) != 0 }
+func writable(fd uintptr) bool { return quick.Poll(int(fd), unix.POLLOUT) != 0 }
 
 // WaitHangup waits until every copy of T is closed: for after Next has ended
 // with io.EOF. os.ErrClosed: the Stream was closed first.
 func (s *Stream) WaitHangup() error {
-	err := s.look(func(fd uintptr) bool { return pollNow(int(fd), 0)&unix.POLLHUP != 0 })
+	err := s.look(func(fd uintptr) bool { return quick.Poll(int(fd), 0)&unix.POLLHUP != 0 })
 	if err != nil {
 		return os.ErrClosed
 	}
@@ -59,7 +61,7 @@ func (s *Stream) WaitHangup() error {
 // Closed says that every copy of T is closed, and whether T had unread data then.
 func (s *Stream) Closed() (hup, unread bool) {
 	s.control(func(fd int) {
-		revents := pollNow(fd, 0)
+		revents := quick.Poll(fd, 0)
 		hup, unread = revents&unix.POLLHUP != 0, revents&unix.POLLERR != 0
 	})
 	return hup, unread
@@ -70,14 +72,4 @@ func (s *Stream) SetRoom(n int) {
 	s.control(func(fd int) {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, min(n, towardsTask))
 	})
-}
-
-// pollNow is the poll(2) state of fd, without waiting.
-func pollNow(fd int, events int16) int16 {
-	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
-	for {
-		if _, err := unix.Poll(p, 0); err != unix.EINTR {
-			return p[0].Revents
-		}
-	}
 }

@@ -18,7 +18,8 @@ var allowed = map[string][]string{
 	"tracer/block":       {},
 	"tracer/keeper":      {"tracer/proc"},
 	"netemu":             {"trap", "abi", "netemu/..."},
-	"netemu/surrogate":   {},
+	"netemu/surrogate":   {"netemu/quick"},
+	"netemu/quick":       {},
 	"netemu/filter":      {},
 	"netemu/ring":        {"abi"},
 	"netemu/link":        {},
@@ -31,7 +32,7 @@ var allowed = map[string][]string{
 	"netemu/dns":         {},
 	"netemu/publish":     {"netemu/stack", "netemu/uplink", "netemu/uplink/relay"},
 	"netemu/uplink":      {"netemu/stack", "netemu/link", "icmp"},
-	"netemu/uplink/...":  {"netemu/stack", "netemu/link", "netemu/uplink/...", "netemu/dns", "icmp"},
+	"netemu/uplink/...":  {"netemu/stack", "netemu/link", "netemu/uplink/...", "netemu/dns", "netemu/quick", "icmp"},
 	"netemu/netlink/...": {},
 	// It is for tests only.
 	"netemu/netlink/netnstest": {"test/world"},

@@ -3,6 +3,7 @@ package nat
 import (
 	"golang.org/x/sys/unix"
 
+	"netbox/netemu/quick"
 	"netbox/netemu/stack"
 )
 
@@ -92,12 +93,8 @@ func (s *sender) try(fd int, d stack.ForwardedDatagram) (room, ok bool) {
 }
 
 func send(fd int, p []byte) error {
-	for {
-		_, err := unix.SendmsgN(fd, p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		if err != unix.EINTR {
-			return err
-		}
-	}
+	_, err := quick.Send(fd, p)
+	return err
 }
 
 // follow sets the socket to what the datagram asks of the way.

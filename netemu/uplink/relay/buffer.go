@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 const (
@@ -119,10 +121,7 @@ func (r *hostReader) readNow(fd uintptr) bool {
 		pool = &bulkBuffers
 	}
 	r.buf = pool.Get().(*[]byte)
-	n, err := unix.Read(int(fd), *r.buf)
-	for err == unix.EINTR {
-		n, err = unix.Read(int(fd), *r.buf)
-	}
+	n, err := quick.Recv(int(fd), *r.buf, 0)
 	switch {
 	case err == unix.EAGAIN:
 		r.release()

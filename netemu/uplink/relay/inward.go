@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 // takeOver is called once, when a shortcut has handed the inward direction back. A
@@ -108,7 +110,5 @@ func (f *flow) awaitOutward() bool {
 
 // hasError says whether a socket has a pending error, without taking it.
 func hasError(fd uintptr) bool {
-	p := []unix.PollFd{{Fd: int32(fd)}}
-	_, err := unix.Poll(p, 0)
-	return err == nil && p[0].Revents&unix.POLLERR != 0
+	return quick.Poll(int(fd), 0)&unix.POLLERR != 0
 }

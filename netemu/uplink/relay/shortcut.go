@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 // Ends are the addresses of a flow, as the sandbox sees them.
@@ -241,17 +243,11 @@ func (s *Shortcut) broken() (broken bool) {
 // Write hands p to the host without waiting. EAGAIN: there is no room.
 func (s *Shortcut) Write(p []byte) (n int, err error) {
 	cerr := s.raw.Control(func(fd uintptr) {
-		for {
-			n, err = unix.SendmsgN(int(fd), p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-			if err != unix.EINTR {
-				return
-			}
-		}
+		n, err = quick.Send(int(fd), p)
 	})
 	if cerr != nil {
 		return 0, cerr
 	}
-	n = max(n, 0)
 	s.out.Add(int64(n))
 	return n, err
 }
@@ -261,9 +257,7 @@ func (s *Shortcut) Write(p []byte) (n int, err error) {
 func (s *Shortcut) WaitWritable(limit time.Duration) error {
 	_ = s.host.SetWriteDeadline(time.Now().Add(limit)) // fails only once closed
 	return s.raw.Write(func(fd uintptr) bool {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-		_, err := unix.Poll(p, 0)
-		return err == nil && p[0].Revents != 0
+		return quick.Poll(int(fd), unix.POLLOUT) != 0
 	})
 }
 
@@ -276,8 +270,8 @@ func (s *Shortcut) Set(level, name int, value []byte) {
 // acknowledged by the peer.
 func (s *Shortcut) Queued() (in, out int) {
 	_ = s.raw.Control(func(fd uintptr) {
-		in, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ)
-		out, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+		in, _ = quick.Queue(int(fd), unix.SIOCINQ)
+		out, _ = quick.Queue(int(fd), unix.SIOCOUTQ)
 	})
 	return in, out
 }

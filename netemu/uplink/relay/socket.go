@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netbox/netemu/quick"
 )
 
 // Host is a TCP connection of the host's kernel: a [Socket], or a *net.TCPConn.
@@ -53,13 +55,13 @@ func (s *Socket) Write(p []byte) (done int, err error) {
 	werr := s.raw.Write(func(fd uintptr) bool {
 		for done < len(p) {
 			var n int
-			n, err = unix.SendmsgN(int(fd), p[done:], nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+			n, err = quick.Send(int(fd), p[done:])
 			switch {
 			case err == nil:
 				done += n
 			case err == unix.EAGAIN:
 				return false
-			case err != unix.EINTR:
+			default:
 				return true
 			}
 		}
