@@ -67,7 +67,7 @@ func (e *Emulator) socketInet(t trap.Task, id identity, flags int) trap.Verdict 
 		return e.newStream(id, flags)
 	case id.protocol == unix.IPPROTO_UDP && id.typ == unix.SOCK_DGRAM:
 		ep, errno := e.stack.NewUDP(family)
-		return e.newDatagram(id, flags, newUDP(id, ep), errno)
+		return e.newDatagram(id, flags, e.newUDP(id, ep), errno)
 	case id.typ == unix.SOCK_DGRAM:
 		ep, errno := e.stack.NewRaw(family, uint8(id.protocol))
 		return e.newDatagram(id, flags, newPing(id, ep), errno)

@@ -66,7 +66,7 @@ func (d *direct) successor(flags int) (socket, int, unix.Errno) {
 	if errno != 0 {
 		return nil, -1, errno
 	}
-	tr := newUDP(d.idn, ep)
+	tr := d.e.newUDP(d.idn, ep)
 	s, file, errno := d.e.startDatagram(d.idn, flags, tr)
 	if errno != 0 {
 		tr.close()

@@ -31,8 +31,8 @@ import (
 	"netbox/trap"
 )
 
-// Config is what an Emulator works on. All fields are required but AllowUnix and
-// Shortcuts.
+// Config is what an Emulator works on. All fields are required but those that
+// say what they are without.
 type Config struct {
 	Stack   *stack.Stack
 	Netlink *netlink.Server
@@ -42,6 +42,8 @@ type Config struct {
 	// YieldPort is asked to give up a service of netbox's own on a port that a
 	// program wants to bind; it says whether it did. Nil: there is none.
 	YieldPort func(port uint16) bool
+	// UDPPortLeft is told of UDP ports that programs have left; nil: nobody is.
+	UDPPortLeft func(port uint16)
 	// Shortcuts are the fast path of TCP; nil: all bytes go by packets.
 	Shortcuts *relay.Shortcuts
 	// Borrow says that trap.Task's Borrow works here: TCP sockets then begin
@@ -72,8 +74,9 @@ type Emulator struct {
 	prompt  prompt
 	short   *relay.Shortcuts
 	// watcher is nil where native calls can't be corrected.
-	watcher trap.Watcher
-	outside outside
+	watcher  trap.Watcher
+	outside  outside
+	udpPorts udpPorts
 	// udpDrops counts the datagrams that inboxes had no room for.
 	udpDrops atomic.Uint64
 
@@ -94,6 +97,7 @@ func New(c Config) *Emulator {
 		sweepNow: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
+	e.udpPorts.left = c.UDPPortLeft
 	e.outside.Outside, e.outside.passed = c.Outside, socketsOf(c.Passed)
 	e.reg.init()
 	e.packets.stack, e.packets.observe = c.Stack, c.Shortcuts.Observe

@@ -51,6 +51,10 @@ type identity struct {
 	inode                 uint64
 }
 
+func (i *identity) isRaw() bool {
+	return i.family != unix.AF_NETLINK && (i.typ == unix.SOCK_RAW || i.family == unix.AF_PACKET)
+}
+
 // maxTombstones bounds how many ended connections are remembered whose
 // surrogates may still be open: enough for getsockname(2) and SO_ERROR after
 // the end on every descriptor of a busy server, at some 500 bytes each.
@@ -75,6 +79,8 @@ type registry struct {
 	unswept     int
 	// used says that there has been a socket of the stack's.
 	used bool
+	// raw counts raw and packet sockets.
+	raw int
 }
 
 func (r *registry) init() {
@@ -111,6 +117,9 @@ func (r *registry) add(s socket) {
 	r.mu.Lock()
 	r.byInode[s.id().inode] = s
 	r.used = r.used || s.id().family != unix.AF_NETLINK
+	if s.id().isRaw() {
+		r.raw++
+	}
 	if st, ok := s.(*stream); !ok || st.state != connected {
 		r.loose[s] = struct{}{}
 	}
@@ -156,9 +165,19 @@ func (r *registry) remove(s socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.loose, s)
-	if r.byInode[s.id().inode] == s {
-		delete(r.byInode, s.id().inode)
+	if r.byInode[s.id().inode] != s {
+		return
 	}
+	delete(r.byInode, s.id().inode)
+	if s.id().isRaw() {
+		r.raw--
+	}
+}
+
+func (r *registry) hasRaw() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.raw > 0
 }
 
 // bury keeps s as a tombstone.

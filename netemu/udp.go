@@ -57,11 +57,19 @@ type udp struct {
 	named, released bool
 	// host is the address that bind(2) was given, which stays.
 	host netip.Addr
-	// port is the one that filters see.
+	// port is the one that filters see; 0: none.
 	port atomic.Uint32
+	e    *Emulator
 }
 
-func newUDP(id identity, ep *stack.Endpoint) transport { return &udp{inet: inet{id.family, ep}} }
+func (e *Emulator) newUDP(id identity, ep *stack.Endpoint) transport {
+	return &udp{inet: inet{id.family, ep}, e: e}
+}
+
+func (u *udp) close() {
+	u.inet.close()
+	u.setPort(0)
+}
 
 func (u *udp) bind(sa abi.Sockaddr) unix.Errno {
 	errno := u.inet.bind(sa)
@@ -104,7 +112,20 @@ func (u *udp) autobind() unix.Errno {
 
 func (u *udp) notePort() {
 	if a, errno := u.ep.Local(); errno == 0 {
-		u.port.Store(uint32(a.Port()))
+		u.setPort(a.Port())
+	}
+}
+
+func (u *udp) setPort(port uint16) {
+	old := uint16(u.port.Swap(uint32(port)))
+	if old == port {
+		return
+	}
+	if port != 0 {
+		u.e.udpPorts.enter(port)
+	}
+	if old != 0 && u.e.udpPorts.leave(old) {
+		u.e.portLeft(old)
 	}
 }
 

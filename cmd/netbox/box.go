@@ -188,6 +188,9 @@ func (b *box) emulate() error {
 	if b.direct != nil {
 		c.Outside = b.direct
 	}
+	if u, ok := b.uplink.(interface{ UDPPortLeft(uint16) }); ok {
+		c.UDPPortLeft = u.UDPPortLeft
+	}
 	b.emulator = netemu.New(c)
 	return nil
 }

@@ -61,6 +61,24 @@ os.kill(os.getpid(), 9)
 	test $? = 137 || exit 1
 done` + quiet + "\n"
 
+// datagramProgram sends a datagram to that server's port by each of $2 sockets, and
+// closes it.
+const datagramProgram = `/usr/bin/python3 -c '
+import socket, sys
+for i in range(int(sys.argv[2])):
+	s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+	s.connect(("203.0.113.10", int(sys.argv[1])))
+	s.send(b"x")
+	s.close()
+' "$1" "$2"` + quiet + "\n"
+
+// A program that has a UDP socket for each question leaves no host sockets behind,
+// though nobody tells netbox that one is closed.
+func TestDatagramsLeaveNothing(t *testing.T) {
+	bed.Need(t, "python3")
+	flat(t, datagramProgram, 500, 2000) // sockets are looked at by the hundred
+}
+
 // A program that makes 10,000 connections leaves nothing behind in netbox
 // while it lives on.
 func TestConnectionsLeaveNothing(t *testing.T) {

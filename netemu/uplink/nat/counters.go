@@ -10,6 +10,7 @@ type Stats struct {
 	UDPOpen, UDPFlows uint64
 	UDPEvicted        uint64 // flows ended for a new one: maxUDPFlows
 	UDPExpired        uint64 // flows ended for being idle
+	UDPLeft           uint64 // flows ended since programs have left the port
 	UDPDropped        uint64 // datagrams that a socket would not take
 	UDPNoRoom         uint64 // those of them that were too many for all flows: maxAllQueued
 	ICMPErrors        uint64 // of TCP and UDP, handed in
@@ -22,11 +23,11 @@ type Stats struct {
 }
 
 type counters struct {
-	tcpFlows, tcpFailed, tcpNoRoom               atomic.Uint64
-	udpFlows, udpEvicted, udpExpired, udpDropped atomic.Uint64
-	icmpErrors                                   atomic.Uint64
-	echoSent, echoReplies, echoEvicted           atomic.Uint64
-	echoFailed, denied, bytesOut, bytesIn        atomic.Uint64
+	tcpFlows, tcpFailed, tcpNoRoom                        atomic.Uint64
+	udpFlows, udpEvicted, udpExpired, udpLeft, udpDropped atomic.Uint64
+	icmpErrors                                            atomic.Uint64
+	echoSent, echoReplies, echoEvicted                    atomic.Uint64
+	echoFailed, denied, bytesOut, bytesIn                 atomic.Uint64
 }
 
 // Stats reads the counters.
@@ -36,7 +37,7 @@ func (n *NAT) Stats() Stats {
 		TCPOpen: uint64(n.tcp.Open()), TCPFlows: c.tcpFlows.Load(),
 		TCPFailed: c.tcpFailed.Load(), TCPNoRoom: c.tcpNoRoom.Load(),
 		UDPOpen: uint64(n.udp.open()), UDPFlows: c.udpFlows.Load(),
-		UDPEvicted: c.udpEvicted.Load(), UDPExpired: c.udpExpired.Load(),
+		UDPEvicted: c.udpEvicted.Load(), UDPExpired: c.udpExpired.Load(), UDPLeft: c.udpLeft.Load(),
 		UDPDropped: c.udpDropped.Load(), UDPNoRoom: n.queued.refused.Load(), ICMPErrors: c.icmpErrors.Load(),
 		EchoSent: c.echoSent.Load(), EchoReplies: c.echoReplies.Load(),
 		EchoEvicted: c.echoEvicted.Load(), EchoFailed: c.echoFailed.Load(),

@@ -53,6 +53,8 @@ type udpFlow struct {
 	tooBig atomic.Uint32
 	last   atomic.Int64 // when a datagram passed, since start
 	end    sync.Once
+	// before and after are the neighbours in udpTable's list of a port.
+	before, after *udpFlow
 }
 
 // start is where the flows' clock begins; time.Since of it is monotonic.
@@ -167,6 +169,17 @@ func (n *NAT) startUDP(f *udpFlow) {
 func (n *NAT) goneUDP(src, dst netip.AddrPort) {
 	if f := n.udp.find(flowKey{dst, src}); f != nil {
 		f.close()
+	}
+}
+
+// UDPPortLeft ends the flows of a port that programs have left, but those whose last
+// datagrams wait for the host. Who sends from it later has flows of its own.
+func (n *NAT) UDPPortLeft(port uint16) {
+	for _, f := range n.udp.from(port) {
+		if f.out.idle() {
+			n.count.udpLeft.Add(1)
+			f.close()
+		}
 	}
 }
 

@@ -238,6 +238,58 @@ func TestUDPEviction(t *testing.T) {
 	}
 }
 
+// A port that programs have left has no flows any more, those of others go on.
+func TestUDPPortLeft(t *testing.T) {
+	r := newRig(t, Config{HostLoopback: true})
+	var servers []netip.AddrPort
+	for range 3 {
+		server, at := families[0].listenUDP(t)
+		go echoUDP(server)
+		servers = append(servers, at)
+	}
+	goroutines, files := r.resources()
+	var ports []uint16
+	talk := func(port uint16) {
+		t.Helper()
+		e, errno := r.host.NewUDP(stack.Inet4)
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		t.Cleanup(e.Close) // one that is closed refuses the answers, which ends flows
+		if errno := e.Bind(stack.Addr{AddrPort: netip.AddrPortFrom(netip.IPv4Unspecified(), port)}); errno != 0 {
+			t.Fatal(errno)
+		}
+		for _, at := range servers {
+			if _, errno := e.Send([]byte("x"), &stack.Addr{AddrPort: at}, nil); errno != 0 {
+				t.Fatal(errno)
+			}
+		}
+		ports = append(ports, port)
+	}
+	for _, port := range []uint16{4001, 4002, 4003} {
+		talk(port)
+	}
+	if !eventually(func() bool { return r.nat.Stats().UDPOpen == 9 }) {
+		t.Fatalf("%d flows, not 9", r.nat.Stats().UDPOpen)
+	}
+	r.nat.UDPPortLeft(4002)
+	r.nat.UDPPortLeft(4444) // nobody was there
+	if got := r.nat.Stats(); got.UDPOpen != 6 || got.UDPLeft != 3 {
+		t.Errorf("after one port: %+v", got)
+	}
+	talk(4004)
+	if !eventually(func() bool { return r.nat.Stats().UDPOpen == 9 }) {
+		t.Errorf("%d flows with another port, not 9", r.nat.Stats().UDPOpen)
+	}
+	for _, port := range ports {
+		r.nat.UDPPortLeft(port)
+	}
+	if got := r.nat.Stats(); got.UDPOpen != 0 || got.UDPLeft != 12 {
+		t.Errorf("after all: %+v", got)
+	}
+	r.settle(goroutines, files)
+}
+
 // TestUDPGroupsStay: multicast and broadcast make no flow and no error.
 func TestUDPGroupsStay(t *testing.T) {
 	r := newRig(t, Config{HostLoopback: true})

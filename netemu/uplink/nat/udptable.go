@@ -10,14 +10,16 @@ import (
 type udpTable struct {
 	last atomic.Int64 // when a datagram passed in any flow, since start
 
-	mu     sync.Mutex
-	flows  map[flowKey]*udpFlow
+	mu    sync.Mutex
+	flows map[flowKey]*udpFlow
+	// byPort are the flows of each of the sandbox's ports, the latest of a list.
+	byPort map[uint16]*udpFlow
 	max    int
 	closed bool
 }
 
 func (t *udpTable) init() {
-	t.flows = map[flowKey]*udpFlow{}
+	t.flows, t.byPort = map[flowKey]*udpFlow{}, map[uint16]*udpFlow{}
 	t.max = maxUDPFlows
 	t.last.Store(int64(-udpQuiet))
 }
@@ -34,9 +36,16 @@ func (t *udpTable) add(f *udpFlow) (leaving *udpFlow, ok bool) {
 	leaving = t.flows[f.flowKey]
 	if leaving == nil && len(t.flows) >= t.max {
 		leaving = t.oldestLocked()
-		delete(t.flows, leaving.flowKey)
+	}
+	if leaving != nil {
+		t.removeLocked(leaving)
 	}
 	t.flows[f.flowKey] = f
+	f.after = t.byPort[f.src.Port()]
+	if f.after != nil {
+		f.after.before = f
+	}
+	t.byPort[f.src.Port()] = f
 	return leaving, true
 }
 
@@ -65,8 +74,37 @@ func (t *udpTable) remove(f *udpFlow) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.flows[f.flowKey] == f {
-		delete(t.flows, f.flowKey)
+		t.removeLocked(f)
 	}
+}
+
+// removeLocked takes a flow out that is in.
+//
+// Preconditions: t.mu is locked.
+func (t *udpTable) removeLocked(f *udpFlow) {
+	delete(t.flows, f.flowKey)
+	switch {
+	case f.before != nil:
+		f.before.after = f.after
+	case f.after != nil:
+		t.byPort[f.src.Port()] = f.after
+	default:
+		delete(t.byPort, f.src.Port())
+	}
+	if f.after != nil {
+		f.after.before = f.before
+	}
+	f.before, f.after = nil, nil
+}
+
+// from are the flows of one of the sandbox's ports.
+func (t *udpTable) from(port uint16) (list []*udpFlow) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for f := t.byPort[port]; f != nil; f = f.after {
+		list = append(list, f)
+	}
+	return list
 }
 
 // close lets nothing more in and ends what is there.
