@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -139,7 +140,7 @@ func (b *bench) words(s side, p pin, command []string) []string {
 		"HOST", s.host, "HTTP", strconv.Itoa(b.http), "REDIS", strconv.Itoa(b.redis),
 		"PORTS", fmt.Sprintf("%s,%d,%d", port, b.http, b.redis), "PORT", port,
 		"WRKTIME", fmt.Sprintf("%.3f", max(wrkSpells*b.spell, wrkLeast).Seconds()), "PIECE", strconv.FormatInt(max(spell/piecesOfSpell, 1), 10),
-		"SPELL", strconv.FormatInt(spell, 10), "REQUESTS", strconv.FormatInt(spell*requestsPerMs, 10))
+		"SPELL", strconv.FormatInt(spell, 10), "REQUESTS", strconv.FormatInt(spell*cmp.Or(s.requests, requestsPerMs), 10))
 	words := taskset(p.client)
 	for _, w := range append(append([]string{}, s.prefix...), command...) {
 		words = append(words, replace.Replace(w))
@@ -158,5 +159,5 @@ const (
 const piecesOfSpell = 10
 
 // requestsPerMs: redis-benchmark counts requests, not time. Natively it makes
-// some 100 a millisecond, the slowest peer 5.
-const requestsPerMs = 40
+// some 100 a millisecond, peers 10 to 50 but for the slowest, which has its own number.
+const requestsPerMs int64 = 40
