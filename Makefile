@@ -59,8 +59,8 @@ race: deps
 fuzz: deps
 	scripts/fuzz
 
-# Some ten minutes, and the results are the repository's; bench-quick is for work
-# and leaves its own in build.
+# Under a quarter of an hour, and the results are the repository's; bench-quick is for work,
+# takes under three minutes, and leaves its own in build.
 bench: deps-bench build build/bench
 	scripts/contained build/bench -o docs/bench
 

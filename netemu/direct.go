@@ -53,6 +53,7 @@ type outside struct {
 	// connecting is held while the flags of a socket that blocks are changed.
 	connecting sync.Mutex
 	defaults   defaults
+	epolls     epolls
 	count      directCounters
 }
 
@@ -62,14 +63,16 @@ type DirectStats struct {
 	Sends     uint64 // datagrams that the supervisor has sent
 	Exchanged uint64 // sockets that became the sandbox's own
 	Forgotten uint64 // peers of a UDP socket that are not heard any more: maxPeers
+	Sets      uint64 // epoll sets that a copy is kept of
+	Scans     uint64 // exchanges that looked for others among the task's descriptors
 }
 
-type directCounters struct{ connects, sends, exchanged, forgotten atomic.Uint64 }
+type directCounters struct{ connects, sends, exchanged, forgotten, sets, scans atomic.Uint64 }
 
 // DirectStats reads the counters.
 func (e *Emulator) DirectStats() DirectStats {
 	c := &e.outside.count
-	return DirectStats{c.connects.Load(), c.sends.Load(), c.exchanged.Load(), c.forgotten.Load()}
+	return DirectStats{c.connects.Load(), c.sends.Load(), c.exchanged.Load(), c.forgotten.Load(), c.sets.Load(), c.scans.Load()}
 }
 
 // directCalls is what direct sockets are asked by. What is handed to the kernel (run)

@@ -47,7 +47,7 @@ func (d *direct) replace(t trap.Task, file int, c trap.Call, again handler) trap
 		d.keepAddresses(s, file)
 	}
 	d.e.outside.count.exchanged.Add(1)
-	i := &trap.Install{File: surrogate, At: d.fd, Watched: true, CloseOnExec: closeOnExec, Failed: func(unix.Errno) { s.close() }}
+	i := &trap.Install{File: surrogate, At: d.fd, Watched: d.e.watched(), CloseOnExec: closeOnExec, Failed: func(unix.Errno) { s.close() }}
 	i.Then = func(t trap.Task, _ int32) trap.Verdict { return again(t, c) }
 	return i.Verdict()
 }

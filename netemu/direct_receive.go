@@ -78,7 +78,7 @@ func answered(e *Emulator, file int, deadline time.Time) bool {
 	if n, _ := unix.Ppoll(p, &limit, nil); n > 0 {
 		return true
 	}
-	e.prompt.inVain(time.Since(begin))
+	e.prompt.Add(time.Since(begin))
 	return false
 }
 

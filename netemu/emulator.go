@@ -99,6 +99,7 @@ func New(c Config) *Emulator {
 	}
 	e.udpPorts.left = c.UDPPortLeft
 	e.outside.Outside, e.outside.passed = c.Outside, socketsOf(c.Passed)
+	e.outside.epolls.others = c.Outside != nil && epollAmong(c.Passed)
 	e.reg.init()
 	e.packets.stack, e.packets.observe = c.Stack, c.Shortcuts.Observe
 	e.netlink.ServeSockets(inventory{e})
@@ -187,6 +188,7 @@ func (e *Emulator) Close() {
 	e.reg.closeAll()
 	e.wg.Wait()
 	e.pumps.Close()
+	e.outside.epolls.close()
 	if err := e.mirror.close(); err != nil {
 		e.log.Warn("not removed", "err", err)
 	}

@@ -142,6 +142,7 @@ func (e *Emulator) send(t trap.Task, c trap.Call) trap.Verdict {
 func (e *Emulator) receive(t trap.Task, c trap.Call) trap.Verdict {
 	s := e.find(t, c.Int32(0))
 	if s == nil {
+		e.outside.received(c)
 		return trap.Run()
 	}
 	if errno := checkMessageCall(c); errno != 0 {

@@ -1,8 +1,9 @@
 package netemu
 
 import (
-	"sync"
 	"time"
+
+	"netbox/trap/debt"
 )
 
 // nearbyLimit is how long a blocking connect(2) waits, in its handler, for an answer
@@ -16,21 +17,13 @@ const (
 	// nearbyDebt is how long calls may have waited in vain before they wait no more:
 	// twenty times, which is less than a person notices.
 	nearbyDebt = 20 * nearbyLimit
-	// nearbyShare is the part of the time, one in so many, that pays the debt back:
-	// others wait for the engine meanwhile.
-	nearbyShare = 20
 	// nearbyCredit is what an answer pays back. Hosts nearby are late, too, where
 	// other processes have the processor.
 	nearbyCredit = nearbyLimit / 4
 )
 
 // nearby bounds what calls wait in vain for hosts that turn out to be far away.
-type nearby struct {
-	mu      sync.Mutex // a leaf
-	debt    time.Duration
-	at      time.Time // when debt was right
-	skipped uint64    // calls that did not wait
-}
+type nearby struct{ debt.Debt }
 
 // await waits until done, of which wake tells, for nearbyLimit at most.
 func (n *nearby) await(wake <-chan struct{}, done func() bool) {
@@ -46,28 +39,14 @@ func (n *nearby) await(wake <-chan struct{}, done func() bool) {
 		case <-late.C:
 		}
 		if !done() {
-			n.pay(-nearbyLimit)
+			n.Add(nearbyLimit)
 		}
 		return
 	}
-	n.pay(nearbyCredit)
+	n.Add(-nearbyCredit)
 }
 
 func (n *nearby) may(now time.Time) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.debt = max(n.debt-now.Sub(n.at)/nearbyShare, 0)
-	n.at = now
-	if n.debt > nearbyDebt {
-		n.skipped++
-		return false
-	}
-	return true
-}
-
-// pay takes d off the debt.
-func (n *nearby) pay(d time.Duration) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.debt = max(n.debt-d, 0)
+	_, ok := n.Left(now, nearbyDebt, 0)
+	return ok
 }

@@ -18,20 +18,20 @@ func TestNearby(t *testing.T) {
 		token(wake)
 		return false
 	})
-	if calls != 3 || n.debt != 0 {
-		t.Errorf("%d looks, debt %v", calls, n.debt)
+	if calls != 3 || n.Owed() != 0 {
+		t.Errorf("%d looks, debt %v", calls, n.Owed())
 	}
 	never := func() bool { return false }
 	for range 10 * nearbyDebt / nearbyLimit {
 		n.await(nil, never)
 	}
-	if n.skipped == 0 || n.debt > nearbyDebt+nearbyLimit {
-		t.Errorf("%d waits left out, debt %v", n.skipped, n.debt)
+	if n.Skipped() == 0 || n.Owed() > nearbyDebt+nearbyLimit {
+		t.Errorf("%d waits left out, debt %v", n.Skipped(), n.Owed())
 	}
 	for range nearbyDebt / nearbyCredit {
-		n.pay(nearbyCredit)
+		n.Add(-nearbyCredit)
 	}
 	if !n.may(time.Now()) {
-		t.Errorf("no wait after many answers, debt %v", n.debt)
+		t.Errorf("no wait after many answers, debt %v", n.Owed())
 	}
 }

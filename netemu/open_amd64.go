@@ -7,6 +7,7 @@ import (
 )
 
 func init() {
+	syscalls[unix.SYS_EPOLL_CREATE] = syscallRow{"epoll_create", (*Emulator).epollCreate, ""}
 	syscalls[unix.SYS_OPEN] = syscallRow{"open", (*Emulator).open, ""}
 	syscalls[unix.SYS_CREAT] = syscallRow{"creat", (*Emulator).open, ""}
 	syscalls[unix.SYS_SYMLINK] = syscallRow{"symlink", (*Emulator).symlink, ""}

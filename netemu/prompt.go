@@ -2,8 +2,9 @@ package netemu
 
 import (
 	"runtime"
-	"sync"
 	"time"
+
+	"netbox/trap/debt"
 )
 
 // promptLimit is how long a call may keep the task, and the engine, for what Linux
@@ -27,24 +28,13 @@ const (
 	promptNap  = 100 * time.Microsecond
 )
 
-const (
-	// promptDebt is how long calls may have waited in vain before they wait no
-	// more: a client's pool that meets a busy listener keeps the engine for less
-	// than a person notices.
-	promptDebt = 2 * promptLimit
-	// promptShare is the part of the time, one in so many, that pays the debt back:
-	// a task that connects in a loop to a listener whose backlog is full keeps the
-	// engine from all others for a twentieth of the time at most.
-	promptShare = 20
-)
+// promptDebt is how long calls may have waited in vain before they wait no more: a
+// client's pool that meets a busy listener keeps the engine for less than a person
+// notices.
+const promptDebt = 2 * promptLimit
 
 // prompt bounds what calls wait on the engine's thread in vain.
-type prompt struct {
-	mu      sync.Mutex // a leaf
-	debt    time.Duration
-	at      time.Time // when debt was right
-	skipped uint64    // calls that did not wait
-}
+type prompt struct{ debt.Debt }
 
 // await waits until done, as long as such waits are worth it. What a nap takes
 // beyond twice its length others had.
@@ -55,7 +45,7 @@ func (p *prompt) await(done func() bool) {
 	for last := begin; !done() && limit > 0; {
 		switch {
 		case ours > limit || last.Sub(begin) > promptMost:
-			p.inVain(max(limit, last.Sub(begin)))
+			p.Add(max(limit, last.Sub(begin)))
 			return
 		case ours < promptSpin:
 			runtime.Gosched()
@@ -70,21 +60,6 @@ func (p *prompt) await(done func() bool) {
 
 // limit is how long a call at time now may wait; 0: not at all.
 func (p *prompt) limit(now time.Time) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.debt = max(p.debt-now.Sub(p.at)/promptShare, 0)
-	p.at = now
-	left := promptDebt - p.debt
-	if left < promptSpin {
-		p.skipped++
-		return 0
-	}
+	left, _ := p.Left(now, promptDebt, promptSpin)
 	return min(promptLimit, left)
-}
-
-// inVain counts a wait that brought nothing.
-func (p *prompt) inVain(waited time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.debt += waited
 }

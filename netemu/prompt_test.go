@@ -9,6 +9,7 @@ import (
 
 	"netbox/netemu/link"
 	"netbox/netemu/stack"
+	"netbox/trap/debt"
 )
 
 // TestPromptBound: waits in vain take a small part of the time, and a pause lets
@@ -20,7 +21,7 @@ func TestPromptBound(t *testing.T) {
 		for range calls {
 			if limit := p.limit(now); limit > 0 {
 				now, waited = now.Add(limit), waited+limit
-				p.inVain(limit)
+				p.Add(limit)
 			}
 			now = now.Add(10 * time.Microsecond)
 		}
@@ -28,8 +29,8 @@ func TestPromptBound(t *testing.T) {
 	}
 	begin := now
 	waited := loop(1 << 20)
-	if most := promptDebt + promptLimit + now.Sub(begin)/promptShare; waited > most || p.skipped == 0 {
-		t.Errorf("waited %v of %v, %d skipped, want at most %v", waited, now.Sub(begin), p.skipped, most)
+	if most := promptDebt + promptLimit + now.Sub(begin)/debt.Share; waited > most || p.Skipped() == 0 {
+		t.Errorf("waited %v of %v, %d skipped, want at most %v", waited, now.Sub(begin), p.Skipped(), most)
 	}
 	now = now.Add(time.Second)
 	if p.limit(now) != promptLimit {
@@ -47,12 +48,12 @@ func TestPromptBusy(t *testing.T) {
 		looks++
 		return looks >= enough
 	}
-	if p.await(look); looks != enough || p.debt != 0 {
-		t.Errorf("%d looks, want %d; debt %v", looks, enough, p.debt)
+	if p.await(look); looks != enough || p.Owed() != 0 {
+		t.Errorf("%d looks, want %d; debt %v", looks, enough, p.Owed())
 	}
 	enough = 1 << 30
-	if p.await(look); p.debt < promptMost || looks > int(promptMost/promptLimit) {
-		t.Errorf("after %d looks in vain the debt is %v", looks, p.debt)
+	if p.await(look); p.Owed() < promptMost || looks > int(promptMost/promptLimit) {
+		t.Errorf("after %d looks in vain the debt is %v", looks, p.Owed())
 	}
 }
 
@@ -84,11 +85,12 @@ func TestPromptOfConnect(t *testing.T) {
 		t.Fatal(errno)
 	}
 	s := &stream{e: &Emulator{}, ep: ep}
-	if ready := s.outcomeSoonLocked(); ready != 0 || s.e.prompt.debt < promptLimit {
-		t.Errorf("events %#x after a wait, debt %v", ready, s.e.prompt.debt)
+	if ready := s.outcomeSoonLocked(); ready != 0 || s.e.prompt.Owed() < promptLimit {
+		t.Errorf("events %#x after a wait, debt %v", ready, s.e.prompt.Owed())
 	}
-	s.e.prompt.debt = time.Hour
-	if ready := s.outcomeSoonLocked(); ready != 0 || s.e.prompt.skipped != 1 || s.e.prompt.debt > time.Hour {
-		t.Errorf("events %#x without a wait, %+v", ready, s.e.prompt.debt)
+	s.e.prompt.Add(time.Hour)
+	owed := s.e.prompt.Owed()
+	if ready := s.outcomeSoonLocked(); ready != 0 || s.e.prompt.Skipped() != 1 || s.e.prompt.Owed() > owed {
+		t.Errorf("events %#x without a wait, %+v", ready, s.e.prompt.Owed())
 	}
 }

@@ -39,24 +39,36 @@ func build(rules []rule, trapped libseccomp.Action, extra ...leaf) (Filter, erro
 // Trapped says whether a rule of the filter traps call nr under some
 // arguments. A task stopped at any other call was stopped by a filter that
 // the program loaded itself.
-func Trapped(nr int) bool { return trapped[nr] }
+func (o Options) Trapped(nr int) bool { return trapped[o][nr] }
 
 // Polls says whether the filter of [BuildPolls] traps call nr.
 func Polls(nr int) bool { return slices.Contains(pollNumbers, uint32(nr)) }
 
-var trapped = func() map[int]bool {
-	m := map[int]bool{}
+// trapped are the numbers of the calls that are trapped, notified the rules of those
+// that the engine notify is told of.
+var trapped, notified = byNumber()
+
+func byNumber() (trapped map[Options]map[int]bool, notified map[Options]map[int][]rule) {
+	trapped, notified = map[Options]map[int]bool{}, map[Options]map[int][]rule{}
 	info, err := arch.GetInfo("")
 	if err != nil {
-		return m // Build fails for the same reason, before any task runs.
+		return // Build fails for the same reason, before any task runs.
 	}
-	for _, r := range table(Options{Sysctls: true}) {
-		if nr, ok := info.SyscallNames[r.name]; ok && (r.act == trap || r.act == look) {
-			m[nr] = true
+	for _, o := range []Options{{}, {Sysctls: true}, {HostSockets: true}, {Sysctls: true, HostSockets: true}} {
+		trapped[o], notified[o] = map[int]bool{}, map[int][]rule{}
+		for _, r := range table(o) {
+			nr, ok := info.SyscallNames[r.name]
+			if !ok {
+				continue
+			}
+			trapped[o][nr] = r.act == trap || r.act == look
+			if r.act == trap {
+				notified[o][nr] = append(notified[o][nr], r)
+			}
 		}
 	}
-	return m
-}()
+	return
+}
 
 // Offsets in struct seccomp_data of <linux/seccomp.h>.
 const (

@@ -22,6 +22,20 @@ func machine(t *testing.T) *arch.Info {
 	return info
 }
 
+// vmOf is the filter of these rules.
+func vmOf(t *testing.T, rules []rule, trapped libseccomp.Action, extra ...leaf) *bpf.VM {
+	t.Helper()
+	insns, err := assemble(rules, trapped, extra...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vm, err := bpf.NewVM(insns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vm
+}
+
 // data is struct seccomp_data of <linux/seccomp.h>, as the BPF machine sees
 // it. The machine of x/net/bpf loads words big-endian, as for packets; the
 // kernel's loads them as the host does. So each word is stored big-endian.
@@ -47,22 +61,8 @@ const (
 )
 
 func TestRows(t *testing.T) {
-	insns, err := assemble(table(Options{Sysctls: true}), libseccomp.ActionTrace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	vm, err := bpf.NewVM(insns)
-	if err != nil {
-		t.Fatal(err)
-	}
-	notifying, err := assemble(table(Options{Sysctls: true}), libseccomp.ActionUserNotify, step)
-	if err != nil {
-		t.Fatal(err)
-	}
-	notifyVM, err := bpf.NewVM(notifying)
-	if err != nil {
-		t.Fatal(err)
-	}
+	vm := vmOf(t, table(Options{Sysctls: true}), libseccomp.ActionTrace)
+	notifyVM := vmOf(t, table(Options{Sysctls: true}), libseccomp.ActionUserNotify, step)
 	info := machine(t)
 	for _, row := range []struct {
 		name string
@@ -164,7 +164,7 @@ func TestRows(t *testing.T) {
 		if err != nil || uint32(got) != row.want {
 			t.Errorf("%s%x: %#x, %v; want %#x", row.name, row.args, got, err, row.want)
 		}
-		want, notified := row.want, Notified(nr, &row.args, true)
+		want, notified := row.want, (Options{Sysctls: true}).Notified(nr, &row.args)
 		if notified {
 			want = uint32(unix.SECCOMP_RET_USER_NOTIF)
 		}
@@ -181,14 +181,7 @@ func TestRows(t *testing.T) {
 // TestReading: where the kernel refuses to write the files of the emulation's,
 // opens for writing are not trapped.
 func TestReading(t *testing.T) {
-	insns, err := assemble(table(Options{}), libseccomp.ActionTrace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	vm, err := bpf.NewVM(insns)
-	if err != nil {
-		t.Fatal(err)
-	}
+	vm := vmOf(t, table(Options{}), libseccomp.ActionTrace)
 	info := machine(t)
 	for flags, want := range map[uint64]uint32{
 		unix.O_RDONLY: trace, unix.O_RDONLY | unix.O_CREAT: trace, unix.O_PATH: trace,
@@ -206,14 +199,7 @@ func TestReading(t *testing.T) {
 // TestEveryRule: every rule that has no condition holds whatever the
 // arguments, and no number beside the rules is touched.
 func TestEveryRule(t *testing.T) {
-	insns, err := assemble(table(Options{Sysctls: true}), libseccomp.ActionTrace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	vm, err := bpf.NewVM(insns)
-	if err != nil {
-		t.Fatal(err)
-	}
+	vm := vmOf(t, table(Options{Sysctls: true}), libseccomp.ActionTrace)
 	info := machine(t)
 	byNR := map[int]rule{}
 	for _, r := range table(Options{Sysctls: true}) {
@@ -236,7 +222,7 @@ func TestEveryRule(t *testing.T) {
 				t.Errorf("call %d: %#x, %v; want %#x", nr, got, err, want)
 			}
 		}
-		if got, want := Trapped(nr), byNR[nr].name != "" && (byNR[nr].act == trap || byNR[nr].act == look); got != want {
+		if got, want := (Options{Sysctls: true}).Trapped(nr), byNR[nr].name != "" && (byNR[nr].act == trap || byNR[nr].act == look); got != want {
 			t.Errorf("Trapped(%d) = %v", nr, got)
 		}
 	}
@@ -244,14 +230,7 @@ func TestEveryRule(t *testing.T) {
 
 // TestForeignABI: i386, x32 and numbers that are none.
 func TestForeignABI(t *testing.T) {
-	insns, err := assemble(table(Options{Sysctls: true}), libseccomp.ActionTrace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	vm, err := bpf.NewVM(insns)
-	if err != nil {
-		t.Fatal(err)
-	}
+	vm := vmOf(t, table(Options{Sysctls: true}), libseccomp.ActionTrace)
 	native := uint32(machine(t).ID)
 	for _, row := range []struct{ arch, nr uint32 }{
 		{unix.AUDIT_ARCH_I386, 102}, // socketcall
@@ -347,8 +326,9 @@ func TestBuild(t *testing.T) {
 	if err != nil || len(f) == 0 {
 		t.Fatalf("%d instructions, %v", len(f), err)
 	}
-	if !Trapped(unix.SYS_SOCKET) || Trapped(unix.SYS_PRCTL) {
-		t.Error("Trapped is wrong about socket or prctl")
+	o := Options{Sysctls: true}
+	if !o.Trapped(unix.SYS_SOCKET) || o.Trapped(unix.SYS_PRCTL) || o.Trapped(unix.SYS_EPOLL_CREATE1) {
+		t.Error("Trapped is wrong about socket, prctl or epoll_create1")
 	}
 }
 

@@ -12,19 +12,8 @@ import (
 // TestDebuggable: nothing is a tracer's to let through; what reaches other processes
 // is the supervisor's to judge; all else is as with the other engines.
 func TestDebuggable(t *testing.T) {
-	vmOf := func(rules []rule, action libseccomp.Action, extra ...leaf) *bpf.VM {
-		insns, err := assemble(rules, action, extra...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		vm, err := bpf.NewVM(insns)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return vm
-	}
-	free := vmOf(debuggable(table(Options{Sysctls: true})), libseccomp.ActionUserNotify)
-	held := vmOf(table(Options{Sysctls: true}), libseccomp.ActionUserNotify, step)
+	free := vmOf(t, debuggable(table(Options{Sysctls: true})), libseccomp.ActionUserNotify)
+	held := vmOf(t, table(Options{Sysctls: true}), libseccomp.ActionUserNotify, step)
 	info := machine(t)
 	run := func(vm *bpf.VM, nr int, args [6]uint64) uint32 {
 		got, err := vm.Run(data(uint32(info.ID), uint32(nr), args))

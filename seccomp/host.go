@@ -13,5 +13,11 @@ var hostSocket = rule{"socket", trap, [][]test{
 	{notFamily(unix.AF_UNIX), notProtocol(0), notProtocol(unix.IPPROTO_TCP), notProtocol(unix.IPPROTO_UDP)},
 }, "TCP and UDP sockets are the host's, if the policy lets them; others get a surrogate or are refused"}
 
+// epollSets are the calls that make a set, in which sockets of the host's may be.
+func epollSets() []rule {
+	const why = "a socket of the host's for which the emulation puts one of the sandbox's has to be registered anew"
+	return append(legacyEpolls(why), rule{"epoll_create1", trap, nil, why})
+}
+
 func notFamily(f uint32) test   { return test{arg: 0, op: differs32, val: f} }
 func notProtocol(p uint32) test { return test{arg: 2, op: differs32, val: p} }

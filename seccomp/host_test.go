@@ -4,21 +4,13 @@ import (
 	"testing"
 
 	libseccomp "github.com/elastic/go-seccomp-bpf"
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
 // TestHostSockets puts every family, type and protocol to the filter: only TCP and
 // UDP sockets, and those of AF_UNIX, are the kernel's.
 func TestHostSockets(t *testing.T) {
-	insns, err := assemble(table(Options{HostSockets: true}), libseccomp.ActionTrace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	vm, err := bpf.NewVM(insns)
-	if err != nil {
-		t.Fatal(err)
-	}
+	vm := vmOf(t, table(Options{HostSockets: true}), libseccomp.ActionTrace)
 	info := machine(t)
 	nr := uint32(info.SyscallNames["socket"])
 	for family := range uint64(48) {
@@ -39,6 +31,31 @@ func TestHostSockets(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestHostEpollSets: the calls that make a set are trapped where there are sockets of the
+// host's, and all that use one are not.
+func TestHostEpollSets(t *testing.T) {
+	o := Options{HostSockets: true}
+	vm, plain := vmOf(t, table(o), libseccomp.ActionTrace), vmOf(t, table(Options{}), libseccomp.ActionTrace)
+	info := machine(t)
+	for name, makes := range map[string]bool{"epoll_create": true, "epoll_create1": true, "epoll_ctl": false, "epoll_pwait": false} {
+		nr, ok := info.SyscallNames[name]
+		if !ok {
+			continue
+		}
+		want := allow
+		if makes {
+			want = trace
+		}
+		call := data(uint32(info.ID), uint32(nr), [6]uint64{})
+		if got, err := vm.Run(call); err != nil || uint32(got) != want || o.Trapped(nr) != makes || o.Notified(nr, &[6]uint64{}) != makes {
+			t.Errorf("%s: %#x, %v; want %#x", name, got, err, want)
+		}
+		if got, err := plain.Run(call); err != nil || uint32(got) != allow {
+			t.Errorf("%s without sockets of the host's: %#x, %v", name, got, err)
 		}
 	}
 }

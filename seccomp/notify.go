@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	libseccomp "github.com/elastic/go-seccomp-bpf"
-	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/sys/unix"
 )
 
@@ -47,10 +46,9 @@ func debuggable(rules []rule) []rule {
 }
 
 // Notified says whether the filter of [BuildNotify] notifies of call nr with
-// these arguments; with HostSockets of fewer socket(2)s, of which none is ever
-// interrupted or made for a task.
-func Notified(nr int, args *[6]uint64, sysctls bool) bool {
-	for _, r := range notified[sysctls][nr] {
+// these arguments.
+func (o Options) Notified(nr int, args *[6]uint64) bool {
+	for _, r := range notified[o][nr] {
 		if r.matches(args) {
 			return true
 		}
@@ -59,31 +57,16 @@ func Notified(nr int, args *[6]uint64, sysctls bool) bool {
 }
 
 // NeverWaits says that the kernel has no caller of nr wait, of the trapped calls on
-// sockets: they do not fail with EINTR.
+// sockets and those that make epoll sets: they do not fail with EINTR.
 func NeverWaits(nr int) bool {
 	switch nr {
+	case unix.SYS_EPOLL_CREATE1, legacyEpollCreate:
+		return true
 	case unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_BIND, unix.SYS_LISTEN, unix.SYS_SHUTDOWN, unix.SYS_IOCTL,
 		unix.SYS_GETSOCKNAME, unix.SYS_GETPEERNAME, unix.SYS_GETSOCKOPT, unix.SYS_SETSOCKOPT:
 		return true
 	}
 	return false
-}
-
-// notified are the rows of calls that are trapped, by number.
-var notified = map[bool]map[int][]rule{false: trapsByNumber(false), true: trapsByNumber(true)}
-
-func trapsByNumber(sysctls bool) map[int][]rule {
-	m := map[int][]rule{}
-	info, err := arch.GetInfo("")
-	if err != nil {
-		return m // Build fails for the same reason, before any task runs.
-	}
-	for _, r := range table(Options{Sysctls: sysctls}) {
-		if nr, ok := info.SyscallNames[r.name]; ok && r.act == trap {
-			m[nr] = append(m[nr], r)
-		}
-	}
-	return m
 }
 
 func (r rule) matches(args *[6]uint64) bool {

@@ -31,6 +31,7 @@ func table(o Options) []rule {
 	list := slices.Concat(rules, opens(o.Sysctls), legacyOpens(o.Sysctls))
 	if o.HostSockets {
 		list[0] = hostSocket
+		list = append(list, epollSets()...)
 	}
 	return list
 }

@@ -1,5 +1,7 @@
 package seccomp
 
+import "golang.org/x/sys/unix"
+
 // legacyOpens are those calls that newer machines do without.
 func legacyOpens(sysctls bool) []rule {
 	rows := []rule{
@@ -12,3 +14,8 @@ func legacyOpens(sysctls bool) []rule {
 	}
 	return rows
 }
+
+// legacyEpolls is what epoll_create1(2) stands for.
+func legacyEpolls(why string) []rule { return []rule{{"epoll_create", trap, nil, why}} }
+
+const legacyEpollCreate = unix.SYS_EPOLL_CREATE

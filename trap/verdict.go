@@ -76,8 +76,8 @@ const MaxCopy = 128
 // the call; with a nil Then it returns the number. EMFILE and the like end the call
 // with that errno after Failed, if set, was called.
 //
-// With Watched the epoll registrations of the descriptor that is replaced are made
-// anew for File, where that can be had: where Task's Borrow can.
+// The registrations of the descriptor that is replaced in the epoll sets of Watched are
+// made anew for File, where that can be had: where Task's Borrow can.
 //
 // With Use the descriptor is there for one run of the trapped call only: with
 // the arguments that Use returns for it. Then it is closed, and the call returns
@@ -88,10 +88,18 @@ type Install struct {
 	CloseOnExec bool
 	At          int32
 	Use         func(fd int32) [6]uint64
-	Watched     bool
+	Watched     EpollSets
 	TrapPolls   bool
 	Then        func(t Task, fd int32) Verdict
 	Failed      func(errno unix.Errno)
+}
+
+// EpollSets are those in which a descriptor may be registered: the supervisor's
+// descriptors Kept, or, with Others, whatever sets are found among the descriptors of
+// the task's process. The zero value is none.
+type EpollSets struct {
+	Kept   []int
+	Others bool
 }
 
 // Wait lets the task sleep in the kernel until descriptor FD shows one of the

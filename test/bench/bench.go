@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"netbox/test/bed"
 )
@@ -137,8 +139,8 @@ func (b *bench) words(s side, p pin, command []string) []string {
 		"NETBOX", b.netbox, "BENCH", b.self, "CLIENT", cclient, "PROXIES", b.proxies,
 		"HOST", s.host, "HTTP", strconv.Itoa(b.http), "REDIS", strconv.Itoa(b.redis),
 		"PORTS", fmt.Sprintf("%s,%d,%d", port, b.http, b.redis), "PORT", port,
-		"PIECE", strconv.FormatInt(max(spell/piecesOfSpell, 1), 10),
-		"SPELL", strconv.FormatInt(spell, 10), "REQUESTS", strconv.FormatInt(spell*requestsPerMs, 10))
+		"WRKTIME", fmt.Sprintf("%.3f", max(wrkSpells*b.spell, wrkLeast).Seconds()), "PIECE", strconv.FormatInt(max(spell/piecesOfSpell, 1), 10),
+		"SPELL", strconv.FormatInt(spell, 10), "REQUESTS", strconv.FormatInt(spell*cmp.Or(s.requests, requestsPerMs), 10))
 	words := taskset(p.client)
 	for _, w := range append(append([]string{}, s.prefix...), command...) {
 		words = append(words, replace.Replace(w))
@@ -146,9 +148,16 @@ func (b *bench) words(s side, p pin, command []string) []string {
 	return words
 }
 
+// wrk takes whole seconds, but tells what it has when it is interrupted. It needs longer
+// than others to have all its connections under way, and to be ready for the signal.
+const (
+	wrkSpells = 5
+	wrkLeast  = 500 * time.Millisecond
+)
+
 // piecesOfSpell: a run that measures one call after the other does each for this part.
 const piecesOfSpell = 10
 
 // requestsPerMs: redis-benchmark counts requests, not time. Natively it makes
-// some 100 a millisecond, the slowest peer 5.
-const requestsPerMs = 40
+// some 100 a millisecond, peers 10 to 50 but for the slowest, which has its own number.
+const requestsPerMs int64 = 40

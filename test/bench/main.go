@@ -38,7 +38,7 @@ func main() {
 	}
 	o := options{}
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds of each measurement")
-	flag.DurationVar(&o.spell, "spell", 200*time.Millisecond, "how long one measurement lasts")
+	flag.DurationVar(&o.spell, "spell", 160*time.Millisecond, "how long one measurement lasts")
 	flag.StringVar(&o.netbox, "netbox", filepath.Join(bed.Root(), "bin", "netbox"), "netbox to measure")
 	flag.StringVar(&o.out, "o", filepath.Join(bed.Root(), "build", "bench-quick"), "write `PATH`.md, .json and .svg")
 	flag.StringVar(&o.from, "from", "", "measure nothing: make the page and the chart of this JSON `FILE`")

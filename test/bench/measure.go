@@ -39,6 +39,7 @@ func (b *bench) tasks() []task {
 func (b *bench) measureAll(progress io.Writer) (*results, error) {
 	tasks := b.tasks()
 	r := b.begin(tasks)
+	start := time.Now()
 	for round := range b.rounds {
 		fmt.Fprintf(progress, "round %d of %d\n", round+1, b.rounds)
 		shared := runs{}
@@ -50,7 +51,10 @@ func (b *bench) measureAll(progress io.Writer) (*results, error) {
 				if !s.can(t.row) || r.Sides[j].leftOut() || r.Rows[i].givenUp(s.name) || b.quick && s.peer && t.pin.name != "" {
 					continue
 				}
+				begun := time.Now()
 				figure, err := b.measure(s, t, shared)
+				r.Sides[j].took += time.Since(begun)
+				r.Rows[i].took += time.Since(begun)
 				switch {
 				case err == nil:
 					r.Rows[i].Figures[s.name] = append(r.Rows[i].Figures[s.name], figure)
@@ -63,6 +67,8 @@ func (b *bench) measureAll(progress io.Writer) (*results, error) {
 			}
 		}
 	}
+	r.Took = time.Since(start).Round(time.Second).String()
+	r.writeTimes(progress)
 	return r, nil
 }
 

@@ -9,10 +9,10 @@ import (
 
 const head = `# What netbox costs
 
-Measured on %s: %s; netbox %s. %d rounds, all columns in turns in each; a measurement lasts %s.
-Command: ` + "`%s`" + ` (` + "`make bench`" + `; ` + "`make bench-quick`" + ` takes fewer and shorter rounds). The figures are in [%[7]s.json](%[7]s.json).
+Measured on %s: %s; netbox %s. %d rounds, all columns in turns in each; a measurement lasts %s.%s
+Command: ` + "`%s`" + ` (` + "`make bench`" + `; ` + "`make bench-quick`" + ` takes fewer and shorter rounds). The figures are in [%[8]s.json](%[8]s.json).
 
-![share of native](%[7]s.svg)
+![share of native](%[8]s.svg)
 
 A cell is the share of native's pace (1 is native, less is slower, whether the row is a time or a rate), then the median, and in brackets the least and the most.
 The programs are the same everywhere; the servers run on the host, at 127.0.0.1 natively and at 10.0.2.2 (` + "`--host-loopback`" + `) from the box. "netbox" is the default: uplink nat, engine auto, fast path.
@@ -55,7 +55,7 @@ A call that netbox does not trap costs what any seccomp filter makes it cost: th
 // page is the Markdown page; name is that of the figures and the chart.
 func (r *results) page(name string) []byte {
 	var page bytes.Buffer
-	fmt.Fprintf(&page, head, r.Date, r.Machine, r.Commit, r.Rounds, r.Spell, r.Command, name)
+	fmt.Fprintf(&page, head, r.Date, r.Machine, r.Commit, r.Rounds, r.Spell, r.duration(), r.Command, name)
 	var peers []string
 	for _, s := range r.Sides {
 		if s.Peer && !s.leftOut() {
@@ -71,6 +71,14 @@ func (r *results) page(name string) []byte {
 	r.comparison(&page, peers)
 	page.WriteString(foot)
 	return page.Bytes()
+}
+
+// duration is the sentence that says how long the run took.
+func (r *results) duration() string {
+	if r.Took == "" { // figures of before it was counted
+		return ""
+	}
+	return " The run took " + r.Took + "."
 }
 
 // own is a table of netbox's columns, of those that have something in it, under its

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // results is the JSON file: all that the page and the chart are made of.
@@ -13,6 +14,8 @@ type results struct {
 	Date, Command, Machine, Commit string
 	Rounds                         int
 	Spell                          string
+	// Took is how long all measurements took.
+	Took string `json:",omitempty"`
 	// Sides in the order of the columns, native first.
 	Sides []sideResult
 	Rows  []rowResult
@@ -30,6 +33,7 @@ type sideResult struct {
 	Peer    bool   `json:",omitempty"`
 	// Isolates: the program has a network of its own, as in netbox.
 	Isolates bool `json:",omitempty"`
+	took     time.Duration
 }
 
 func (s sideResult) leftOut() bool { return s.Missing != "" || s.Refused != "" }
@@ -47,6 +51,7 @@ type rowResult struct {
 	AimMore float64 `json:",omitempty"`
 	// Failed is why a peer has fewer figures than rounds, or none.
 	Failed map[string][]string `json:",omitempty"`
+	took   time.Duration
 }
 
 // median is 0 where there are no figures.

@@ -137,7 +137,7 @@ func watch(cmd *exec.Cmd, out *bytes.Buffer, supervisors []string) error {
 }
 
 // settle is how long a state lasts before it is looked at: what is on its way comes.
-const settle = 500 * time.Millisecond
+const settle = 200 * time.Millisecond
 
 // looks copies lines until there are no more, and looks where one asks for it.
 func looks(text io.Reader, in io.Writer, out *bytes.Buffer, look func() (holding, error)) error {

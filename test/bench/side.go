@@ -30,6 +30,8 @@ type side struct {
 	tcpOnly, dynamic bool
 	// aim is the column of the aims that is this side's.
 	aim func(aims) float64
+	// requests are for redis-benchmark, a millisecond of a spell; 0: requestsPerMs.
+	requests int64
 	// only are the tables that the side stands in, none: every one. A peer stands in
 	// the main one.
 	only []table
@@ -74,7 +76,7 @@ var sides = []side{
 	// The address is what `runsc do` gives its end of the link; it runs itself
 	// again as /proc/self/exe.
 	{name: "runsc", host: "192.168.10.3", prefix: []string{"DATA/in-runsc.sh"},
-		supervisors: []string{"runsc", "exe"}, deb: "runsc", peer: true, isolates: true},
+		supervisors: []string{"runsc", "exe"}, deb: "runsc", peer: true, isolates: true, requests: 8},
 	{name: "proxychains4", host: "127.0.0.1", prefix: []string{"proxychains4", "-q", "-f", "PROXIES"},
 		deb: "proxychains4", peer: true, tcpOnly: true, dynamic: true},
 	{name: "strace", host: "127.0.0.1", prefix: []string{"strace", "-f", "--seccomp-bpf", "-e", "trace=network", "-o", "/dev/null"},

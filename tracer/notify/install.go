@@ -19,10 +19,7 @@ func (t *task) install(v trap.Verdict) (trap.Verdict, bool) {
 		t.handOver(v)
 		return trap.Verdict{}, false
 	}
-	var watches proc.Watches
-	if in.Watched {
-		watches = proc.TakeWatches(t.th.tid, t.th.pid, in.At)
-	}
+	watches := proc.TakeWatches(t.th.tid, t.th.pid, in.At, in.Watched.Kept, in.Watched.Others)
 	fd, errno := t.give(in.File, in.At, in.CloseOnExec)
 	watches.Put() // on the old file, if it is that still
 	if errno != 0 {

@@ -12,51 +12,119 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watches are the registrations of a descriptor in the epoll sets that its process
-// has open, taken off there, to be made anew for another file at the same number.
+// Watches are the registrations of a descriptor in epoll sets, taken off there, to be
+// made anew for another file at the same number.
 type Watches struct {
 	tid, pid int
 	fd       int32
 	list     []watch
 }
 
-// watch is a registration: the number of its set in the task, and what it says.
+// watch is a registration: its set, and what it says.
 type watch struct {
-	set   int32
+	set   set
 	event unix.EpollEvent
+}
+
+// set is an epoll set: a descriptor of ours, or of the task's.
+type set struct {
+	number int32
+	ours   bool
 }
 
 var epollLink = []byte("anon_inode:[eventpoll]")
 
-// TakeWatches takes the registrations of descriptor fd of task tid off. Where
-// descriptors can't be borrowed there are none.
-func TakeWatches(tid, pid int, fd int32) Watches {
+// TakeWatches takes the registrations of descriptor fd of task tid off: in the sets
+// that are kept, descriptors of ours, or with others in those that the task's process has
+// open, for which all its descriptors are looked at. Where descriptors can't be borrowed
+// there are none.
+func TakeWatches(tid, pid int, fd int32, kept []int, others bool) Watches {
 	w := Watches{tid: tid, pid: pid, fd: fd}
-	inode, errno := SocketInode(tid, fd)
-	if errno != 0 {
+	if len(kept) == 0 && !others {
 		return w
 	}
-	for _, set := range epollSets(tid) {
-		if event, ok := registration(tid, set, fd, inode); ok {
-			w.list = append(w.list, watch{set, event})
-		}
-	}
+	w.find(kept, others)
 	if !w.control(unix.EPOLL_CTL_DEL) {
 		w.list = nil
 	}
 	return w
 }
 
+// find looks for the registrations. The calls about sets of ours name this thread, which
+// has the descriptors of all of Go's: another might become one of controlAlone's, as the
+// first one may have.
+func (w *Watches) find(kept []int, others bool) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var sets []set
+	if others {
+		sets = epollSets(w.tid)
+	} else {
+		for _, file := range kept {
+			if w.mayBeIn(file) {
+				sets = append(sets, set{int32(file), true})
+			}
+		}
+	}
+	if len(sets) == 0 {
+		return
+	}
+	inode, errno := SocketInode(w.tid, w.fd)
+	if errno != 0 {
+		return
+	}
+	for _, s := range sets {
+		if event, ok := registration(s.info(w.tid), w.fd, inode); ok {
+			w.list = append(w.list, watch{s, event})
+		}
+	}
+}
+
 // Put makes the registrations anew, for the file that the descriptor is now.
 func (w Watches) Put() { w.control(unix.EPOLL_CTL_ADD) }
 
-// epollSets are the numbers under which task tid has epoll sets open.
-func epollSets(tid int) []int32 {
+// kcmpEpollTFD is KCMP_EPOLL_TFD of <linux/kcmp.h>, kcmpSlot struct kcmp_epoll_slot.
+const kcmpEpollTFD = 7
+
+type kcmpSlot struct{ set, fd, nth uint32 }
+
+// maxUnderNumber bounds how many files that a set has under one number are compared by
+// calls of their own: each goes through the set. Programs have one.
+const maxUnderNumber = 8
+
+// mayBeIn says whether the descriptor is registered in a set of ours, true where kcmp(2)
+// does not tell. A set may have several files under one number, and its list in /proc
+// is long where it has many.
+func (w Watches) mayBeIn(file int) bool {
+	slot := kcmpSlot{set: uint32(file), fd: uint32(w.fd)}
+	for slot.nth < maxUnderNumber {
+		order, _, errno := unix.RawSyscall6(unix.SYS_KCMP, uintptr(w.tid), uintptr(unix.Gettid()), kcmpEpollTFD, uintptr(w.fd), uintptr(unsafe.Pointer(&slot)), 0)
+		switch {
+		case errno == unix.ENOENT: // no more under that number
+			return false
+		case errno != 0 || order == 0:
+			return true
+		}
+		slot.nth++
+	}
+	return true
+}
+
+// info is where /proc tells what is registered in the set.
+func (s set) info(tid int) string {
+	if s.ours {
+		return fmt.Sprintf("/proc/thread-self/fdinfo/%d", s.number)
+	}
+	return fmt.Sprintf("/proc/%d/fdinfo/%d", tid, s.number)
+}
+
+// epollSets are those that task tid has open.
+func epollSets(tid int) []set {
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", tid))
 	if err != nil {
 		return nil
 	}
-	var sets []int32
+	var sets []set
 	var link [len("anon_inode:[eventpoll]") + 1]byte
 	for _, entry := range entries {
 		number, err := strconv.ParseInt(entry.Name(), 10, 32)
@@ -65,19 +133,23 @@ func epollSets(tid int) []int32 {
 		}
 		n, e := FilePath(tid, int32(number), link[:])
 		if e == 0 && bytes.Equal(link[:n], epollLink) {
-			sets = append(sets, int32(number))
+			sets = append(sets, set{number: int32(number)})
 		}
 	}
 	return sets
 }
 
-// registration looks fd up in an epoll set (proc_pid_fdinfo(5)).
-func registration(tid int, set, fd int32, inode uint64) (unix.EpollEvent, bool) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", tid, set))
+// registration looks fd up in the list of an epoll set (proc_pid_fdinfo(5)).
+func registration(list string, fd int32, inode uint64) (unix.EpollEvent, bool) {
+	text, err := os.ReadFile(list)
 	if err != nil {
 		return unix.EpollEvent{}, false
 	}
+	wanted := fmt.Sprintf("tfd: %8d ", fd)
 	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, wanted) {
+			continue // most of them, where there are many
+		}
 		var target int32
 		var events uint32
 		var data, pos, ino uint64
@@ -101,8 +173,12 @@ func (w Watches) control(op int) bool {
 			unix.Close(f)
 		}
 	}()
-	for _, number := range append([]int32{w.fd}, w.sets()...) {
-		file, errno := w.borrow(number)
+	wanted := []set{{number: w.fd}}
+	for _, x := range w.list {
+		wanted = append(wanted, x.set)
+	}
+	for _, s := range wanted {
+		file, errno := w.borrow(s)
 		if errno != 0 {
 			return false
 		}
@@ -135,22 +211,24 @@ func (w Watches) controlAlone(op, file int, sets []int) unix.Errno {
 	return failed
 }
 
-// borrow copies a descriptor of the task's to a number above the one that is to be
-// registered, which the calls are made with.
-func (w Watches) borrow(number int32) (int, unix.Errno) {
-	file, errno := Borrow(w.tid, w.pid, number)
+// borrow copies a descriptor, the task's or ours, to a number above the one that is to
+// be registered, which the calls are made with.
+func (w Watches) borrow(s set) (int, unix.Errno) {
+	if s.ours {
+		return w.above(int(s.number))
+	}
+	file, errno := Borrow(w.tid, w.pid, s.number)
 	if errno != 0 || file > int(w.fd) {
 		return file, errno
 	}
 	defer unix.Close(file)
-	above, err := unix.FcntlInt(uintptr(file), unix.F_DUPFD_CLOEXEC, int(w.fd)+1)
-	return above, Errno(err)
+	return w.above(file)
 }
 
-func (w Watches) sets() []int32 {
-	var numbers []int32
-	for _, x := range w.list {
-		numbers = append(numbers, x.set)
+func (w Watches) above(file int) (int, unix.Errno) {
+	above, err := unix.FcntlInt(uintptr(file), unix.F_DUPFD_CLOEXEC, int(w.fd)+1)
+	if err != nil {
+		return -1, Errno(err)
 	}
-	return numbers
+	return above, 0
 }

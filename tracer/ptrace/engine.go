@@ -38,9 +38,9 @@ type Engine struct {
 	log       *slog.Logger
 	stopped   func(unix.Signal)
 	filter    seccomp.Filter
-	polls     seccomp.Filter // for who has mapped a packet ring
-	sysctls   bool           // the filter traps opens for writing
-	front     Front          // nil: calls come by seccomp-stops
+	polls     seccomp.Filter  // for who has mapped a packet ring
+	traps     seccomp.Options // what the filter traps
+	front     Front           // nil: calls come by seccomp-stops
 	handed    handOvers
 	watches   watches
 	soon      soon
@@ -63,8 +63,8 @@ type Engine struct {
 
 // New makes an engine without a tree.
 func New(c Config) (*Engine, error) {
-	sysctls := seccomp.CanWriteSysctl()
-	filter, err := c.builder()(seccomp.Options{Sysctls: sysctls, HostSockets: c.HostSockets})
+	traps := seccomp.Options{Sysctls: seccomp.CanWriteSysctl(), HostSockets: c.HostSockets}
+	filter, err := c.builder()(traps)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{
 		handler: c.Handler, log: c.Log, stopped: c.MainStopped, filter: filter, polls: polls, listener: l,
-		front: c.Front, sysctls: sysctls, handed: handOvers{tid: unix.Gettid()}, watches: watches{tid: unix.Gettid()},
+		front: c.Front, traps: traps, handed: handOvers{tid: unix.Gettid()}, watches: watches{tid: unix.Gettid()},
 		tasks: map[int]*task{}, processes: map[int]*process{},
 		gates: map[any]*gate{}, controls: map[uint64]*control{},
 	}

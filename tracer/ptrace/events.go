@@ -52,7 +52,7 @@ func (e *Engine) seccompStop(t *task) {
 	t.work = t.saved
 	t.call = trap.Call{NR: t.saved.nr(), Args: t.saved.args()}
 	switch {
-	case !seccomp.Trapped(t.call.NR) && !(t.proc.polls && seccomp.Polls(t.call.NR)):
+	case !e.traps.Trapped(t.call.NR) && !(t.proc.polls && seccomp.Polls(t.call.NR)):
 		// A filter that the program loaded wants a tracer. It has none.
 		e.stats.Foreign++
 		t.finish(-int64(unix.ENOSYS))

@@ -125,7 +125,7 @@ func (e *Engine) settle(t *task) bool {
 		return false
 	}
 	nr, args := r.nr(), r.args()
-	if r.ret() != -eRestartSys || !seccomp.Notified(nr, &args, e.sysctls) {
+	if r.ret() != -eRestartSys || !e.traps.Notified(nr, &args) {
 		return false
 	}
 	end := e.front.Interrupted(t.tid, trap.Call{NR: nr, Args: args})
@@ -149,7 +149,7 @@ func (e *Engine) settle(t *task) bool {
 // announce tells the front of a call that the task is made to make, if that is
 // notified of.
 func (t *task) announce(nr int, args *[6]uint64) {
-	if t.e.front != nil && seccomp.Notified(nr, args, t.e.sysctls) {
+	if t.e.front != nil && t.e.traps.Notified(nr, args) {
 		t.passing = true
 		t.e.front.Pass(t.tid, trap.Call{NR: nr, Args: *args})
 	}

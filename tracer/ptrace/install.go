@@ -195,9 +195,7 @@ func (o *installRun) arrived(t *task, fd int32) {
 		t.chain()
 		return
 	case o.in.At >= 0 && o.in.At != fd:
-		if o.in.Watched {
-			o.watches = proc.TakeWatches(t.tid, t.proc.pid, o.in.At)
-		}
+		o.watches = proc.TakeWatches(t.tid, t.proc.pid, o.in.At, o.in.Watched.Kept, o.in.Watched.Others)
 		o.stage = place
 		t.chain()
 		return

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"netbox/trap"
+	"netbox/trap/debt"
 )
 
 // soonLimit is how long the loop waits for what a verdict says will be there soon. A host
@@ -12,18 +13,12 @@ import (
 // signals, wait as long.
 const soonLimit = time.Millisecond
 
-const (
-	// soonDebt is how long the loop may have waited in vain before it waits no more.
-	soonDebt = 2 * soonLimit
-	// soonShare is the part of the time, one in so many, that pays the debt back: where
-	// nothing comes soon, a twentieth of the loop's time is lost.
-	soonShare = 20
-)
+// soonDebt is how long the loop may have waited in vain before it waits no more.
+const soonDebt = 2 * soonLimit
 
 // soon bounds what the loop waits in vain.
 type soon struct {
-	debt time.Duration
-	at   time.Time // when debt was right
+	debt debt.Debt
 	// limit fires when a wait is over, nil: there was none. What it is late by is counted.
 	limit *time.Timer
 }
@@ -36,9 +31,7 @@ func (s *soon) await(w *trap.Wait) bool {
 	default:
 	}
 	begin := time.Now()
-	s.debt = max(s.debt-begin.Sub(s.at)/soonShare, 0)
-	s.at = begin
-	if s.debt >= soonDebt {
+	if _, ok := s.debt.Left(begin, soonDebt, 0); !ok {
 		return false
 	}
 	if s.limit == nil {
@@ -51,8 +44,7 @@ func (s *soon) await(w *trap.Wait) bool {
 		s.limit.Stop()
 		return true
 	case <-s.limit.C:
-		s.at = time.Now()
-		s.debt += s.at.Sub(begin)
+		s.debt.Add(time.Since(begin))
 		return false
 	}
 }
