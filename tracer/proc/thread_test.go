@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -85,12 +86,15 @@ func TestSocketName(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(name)
-	th := NewThread(os.Getpid(), os.Getpid())
+	// The first thread may have a descriptor table of its own by now (controlAlone).
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	th := NewThread(unix.Gettid(), os.Getpid())
 	defer th.Close()
 	if ino, e := th.Inode(int32(name)); e != unix.ENOTSOCK {
 		t.Errorf("inode %d, %v, not ENOTSOCK", ino, e)
 	}
-	want, _ := SocketInode(os.Getpid(), int32(fd))
+	want, _ := SocketInode(unix.Gettid(), int32(fd))
 	if ino, e := th.Inode(int32(fd)); ino != want || e != 0 {
 		t.Errorf("inode %d, %v, want %d", ino, e, want)
 	}
