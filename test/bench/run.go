@@ -13,10 +13,11 @@ import (
 	"time"
 )
 
-// runTimeout ends a peer that hangs; no run takes a tenth of it but those of
-// scaleTable.
+// runTimeout ends a run that hangs; none takes a tenth of it but those of scaleTable.
+// A peer that hangs does so in each round, and is given up earlier: peerTimeout.
 const (
 	runTimeout   = 30 * time.Second
+	peerTimeout  = 10 * time.Second
 	scaleTimeout = 2 * time.Minute
 )
 
@@ -60,8 +61,11 @@ func (b *bench) measure(s side, t task, shared runs) (float64, error) {
 
 func runOnce(s side, t task, args []string) outcome {
 	limit := runTimeout
-	if t.table == scaleTable {
+	switch {
+	case t.table == scaleTable:
 		limit = scaleTimeout
+	case s.peer:
+		limit = peerTimeout
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
