@@ -60,14 +60,7 @@ func (b *bench) measure(s side, t task, shared runs) (float64, error) {
 }
 
 func runOnce(s side, t task, args []string) outcome {
-	limit := runTimeout
-	switch {
-	case t.table == scaleTable:
-		limit = scaleTimeout
-	case s.peer:
-		limit = peerTimeout
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), s.limit(t))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	// A group of its own can be killed as a whole.
@@ -100,6 +93,17 @@ func runOnce(s side, t task, args []string) outcome {
 		o.err = fmt.Errorf("%v: %w: %s", args, err, strings.TrimSpace(errors.String()))
 	}
 	return o
+}
+
+// limit is how long a run may take.
+func (s side) limit(t task) time.Duration {
+	switch {
+	case t.table == scaleTable:
+		return scaleTimeout
+	case s.peer:
+		return peerTimeout
+	}
+	return runTimeout
 }
 
 func (r row) read(out string) (float64, error) {
