@@ -13,10 +13,11 @@ import (
 	"time"
 )
 
-// runTimeout ends a peer that hangs; no run takes a tenth of it but those of
-// scaleTable.
+// runTimeout ends a run that hangs; none takes a tenth of it but those of scaleTable.
+// A peer that hangs does so in each round, and is given up earlier: peerTimeout.
 const (
 	runTimeout   = 30 * time.Second
+	peerTimeout  = 10 * time.Second
 	scaleTimeout = 2 * time.Minute
 )
 
@@ -59,11 +60,7 @@ func (b *bench) measure(s side, t task, shared runs) (float64, error) {
 }
 
 func runOnce(s side, t task, args []string) outcome {
-	limit := runTimeout
-	if t.table == scaleTable {
-		limit = scaleTimeout
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), s.limit(t))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	// A group of its own can be killed as a whole.
@@ -96,6 +93,17 @@ func runOnce(s side, t task, args []string) outcome {
 		o.err = fmt.Errorf("%v: %w: %s", args, err, strings.TrimSpace(errors.String()))
 	}
 	return o
+}
+
+// limit is how long a run may take.
+func (s side) limit(t task) time.Duration {
+	switch {
+	case t.table == scaleTable:
+		return scaleTimeout
+	case s.peer:
+		return peerTimeout
+	}
+	return runTimeout
 }
 
 func (r row) read(out string) (float64, error) {
