@@ -239,7 +239,7 @@ func (d *datagram) pull() unix.Errno {
 		case 0:
 		case unix.EPIPE: // the surrogate's reading side is shut: it is dropped
 		case unix.ECONNREFUSED:
-			d.e.refuse(d, r.a, r.data)
+			d.closeRefusing(r)
 			return errno
 		default:
 			return errno

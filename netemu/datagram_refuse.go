@@ -9,15 +9,23 @@ import (
 	"netbox/netemu/stack"
 )
 
-// refuse tells the sender of p that nobody takes it: it was for d, whose
-// surrogate turns out to be closed, but netstack has taken it already. A sender
-// on this host gets what the ICMP port unreachable would have brought; one
+// closeRefusing closes d, whose surrogate turns out to be closed, though netstack has
+// taken r for it, and then tells the sender of r: what that sends next is netstack's to
+// refuse.
+func (d *datagram) closeRefusing(r received) {
+	port, _ := d.tr.name()
+	d.close()
+	d.e.refuse(d, port, r)
+}
+
+// refuse tells the sender of r that nobody takes it: it was for d, which was at port. A
+// sender on this host gets what the ICMP port unreachable would have brought; one
 // beyond the link loses this one datagram, and is answered from the next on.
-func (e *Emulator) refuse(d *datagram, a arrival, p []byte) {
+func (e *Emulator) refuse(d *datagram, port abi.Sockaddr, r received) {
+	a, p := r.a, r.data
 	if d.idn.protocol != unix.IPPROTO_UDP || !e.local(a.from.Addr.Addr()) {
 		return
 	}
-	port, _ := d.tr.name()
 	for _, s := range e.reg.all() {
 		sender, ok := s.(*datagram)
 		if !ok || sender == d || sender.idn.protocol != unix.IPPROTO_UDP {

@@ -216,10 +216,7 @@ func (d *datagram) pushNow() bool {
 		switch errno {
 		case 0, unix.EPIPE: // EPIPE: the surrogate's reading side is shut
 		case unix.ECONNREFUSED:
-			d.e.pumps.Go(func() {
-				d.e.refuse(d, r.a, r.data)
-				d.close()
-			})
+			d.e.pumps.Go(func() { d.closeRefusing(r) })
 			return true
 		default:
 			return errno == unix.EAGAIN
