@@ -13,7 +13,8 @@
 // surrogate's last copy is closed, or the connection is over.
 //
 // Lock order: stream.mu or datagram.mu → listener.mu → an accepted stream's mu →
-// registry.mu → the locks of surrogate and stack. For packet sockets see packet_sockets.go. No lock is held across a callback into the tracer.
+// registry.mu → the locks of surrogate and stack. udpPorts.mu comes after datagram.mu and
+// before the uplink's. For packet sockets see packet_sockets.go. No lock is held across a callback into the tracer.
 package netemu
 
 import (
@@ -37,7 +38,7 @@ type Config struct {
 	Stack   *stack.Stack
 	Netlink *netlink.Server
 	Log     *slog.Logger
-	// AllowUnix are the paths of host AF_UNIX sockets that tasks may reach.
+	// AllowUnix are the paths of host AF_UNIX sockets that tasks may reach; nil: none.
 	AllowUnix []string
 	// YieldPort is asked to give up a service of netbox's own on a port that a
 	// program wants to bind; it says whether it did. Nil: there is none.

@@ -164,13 +164,12 @@ func (r *registry) get(inode uint64) socket {
 func (r *registry) remove(s socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.loose, s)
-	if r.byInode[s.id().inode] != s {
-		return
-	}
-	delete(r.byInode, s.id().inode)
-	if s.id().isRaw() {
+	if _, in := r.loose[s]; in && s.id().isRaw() {
 		r.raw--
+	}
+	delete(r.loose, s)
+	if r.byInode[s.id().inode] == s {
+		delete(r.byInode, s.id().inode)
 	}
 }
 

@@ -60,7 +60,8 @@ func inodeOf(file int) (uint64, unix.Errno) {
 	return st.Ino, 0
 }
 
-// sockfs is the device number of the file system of sockets, the same for all of them.
+// sockfs is the device number of the file system of sockets, the same for all of them; 0:
+// it could not be found out.
 var sockfs = sync.OnceValue(func() uint64 {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

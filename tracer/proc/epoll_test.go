@@ -30,15 +30,7 @@ func TestWatches(t *testing.T) {
 			if len(w.list) != 2 {
 				t.Fatalf("registrations: %+v", w.list)
 			}
-			// The old file stays open, as a copy would keep it.
-			kept, err := unix.FcntlInt(uintptr(number), unix.F_DUPFD_CLOEXEC, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer unix.Close(kept)
-			if err := unix.Dup3(socket(t), number, unix.O_CLOEXEC); err != nil {
-				t.Fatal(err)
-			}
+			exchange(t, number)
 			w.Put()
 			for _, set := range []int{low, high} {
 				event := unix.EpollEvent{Events: unix.EPOLLIN}
@@ -60,14 +52,7 @@ func TestManyUnderOneNumber(t *testing.T) {
 	set, number := epoll(t), socket(t)
 	for range 3 {
 		register(t, set, number)
-		kept, err := unix.FcntlInt(uintptr(number), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(kept)
-		if err := unix.Dup3(socket(t), number, unix.O_CLOEXEC); err != nil {
-			t.Fatal(err)
-		}
+		exchange(t, number)
 	}
 	w := Watches{tid: unix.Gettid(), pid: os.Getpid(), fd: int32(number)}
 	if _, _, errno := unix.RawSyscall6(unix.SYS_KCMP, uintptr(w.tid), uintptr(w.pid), 0, 0, 0, 0); errno == 0 && w.mayBeIn(set) {
@@ -97,6 +82,20 @@ func socket(t *testing.T) int {
 	}
 	t.Cleanup(func() { unix.Close(fd) })
 	return fd
+}
+
+// exchange puts another socket at number. The old file stays open, as a copy would keep
+// it.
+func exchange(t *testing.T, number int) {
+	t.Helper()
+	kept, err := unix.FcntlInt(uintptr(number), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(kept) })
+	if err := unix.Dup3(socket(t), number, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func register(t *testing.T, set, fd int) {

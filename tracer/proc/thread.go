@@ -71,7 +71,7 @@ func (t *Thread) keepLocked() bool {
 	var path pathBuffer
 	fds, e := path.task(t.tid, "/fd").open(unix.O_PATH | unix.O_DIRECTORY)
 	if err == nil && e == 0 {
-		t.keeps, t.pidfd, t.fds, t.copies = keepsBoth, pidfd, fds, exact
+		t.keeps, t.pidfd, t.fds, t.copies = keepsBoth, pidfd, fds, exact && sockfs() != 0
 		return true
 	}
 	if err == nil {

@@ -9,7 +9,7 @@
 //	       connect(2) fails with goes back as RST or ICMP, or as silence for a
 //	       time-out, so that the program's own SYN timer gives ETIMEDOUT.
 //	UDP    one connected host socket for each source and destination, until it
-//	       is idle.
+//	       is idle or the last program has left the port (UDPPortLeft).
 //	ICMP   echo requests go out through package icmp as real echo requests, and
 //	       what comes back is handed in with its real source and TTL. Nothing
 //	       is answered in another's name.
